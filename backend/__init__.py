@@ -1,0 +1,1 @@
+"""The compute backend: one photo in, a moving avatar out."""

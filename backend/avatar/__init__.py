@@ -1,0 +1,1 @@
+"""The coupled Gaussian-mesh avatar."""

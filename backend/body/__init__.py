@@ -1,0 +1,1 @@
+"""SMPL-X-format bodies: loading, fast posing, face landmarks."""

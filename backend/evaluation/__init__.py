@@ -1,0 +1,1 @@
+"""Truth sets, metrics, baselines and their report."""

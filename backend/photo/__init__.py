@@ -1,0 +1,1 @@
+"""The photo: decoded safely, its person found, landmarks and matte taken."""

@@ -1,0 +1,27 @@
+"""The one callback through which stages report progress and honour cancellation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Event:
+    """A step of a stage is done; `total` steps make the stage."""
+
+    stage: str
+    step: int
+    total: int
+    message: str = ""
+
+
+class Cancelled(Exception):
+    """Raised by a progress callback to stop the work; stages let it pass."""
+
+
+Progress = Callable[[Event], None]
+
+
+def silent(event: Event) -> None:
+    """Report to nobody."""

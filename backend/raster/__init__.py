@@ -1,0 +1,1 @@
+"""Splats and meshes to pixels."""

@@ -1,0 +1,1 @@
+"""Observations to an SMPL-X fit with a clothed surface."""

@@ -1,0 +1,1 @@
+"""Avatar, motion and camera to frames and files."""

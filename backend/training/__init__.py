@@ -1,0 +1,1 @@
+"""Fitting the avatar's Gaussians."""

@@ -1,0 +1,1 @@
+"""What both processes, the backend and Blender, must agree on."""
