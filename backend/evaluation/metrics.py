@@ -16,7 +16,7 @@ _HAND_JOINTS = {
     "left": [JOINT_INDEX["left_wrist"], *range(LEFT_HAND.start, LEFT_HAND.stop)],
     "right": [JOINT_INDEX["right_wrist"], *range(RIGHT_HAND.start, RIGHT_HAND.stop)],
 }
-_FACE_HALF_SIZE_M = 0.13
+_FACE_HALF_SIZE_M = 0.11
 _HAND_MARGIN_M = 0.04  # the last finger joint sits 2-3 cm before the tip
 _SMALLEST_CROP_PX = 16
 
@@ -97,7 +97,7 @@ def person_box(true_alpha: np.ndarray, margin: float = 0.05) -> Box | None:
 
 
 def face_box(joints: np.ndarray, camera: Camera) -> Box | None:
-    """The square around jaw and eyes of true `joints` [55, 3] (metres, world), 26 cm wide. None if out of view."""
+    """The square around jaw and eyes of true `joints` [55, 3] (metres, world), 22 cm wide. None if out of view."""
     pixels, depth = camera.project(joints[_HEAD_JOINTS])
     half = _FACE_HALF_SIZE_M * camera.K[0, 0] / depth.mean()
     centre = pixels.mean(0)

@@ -79,7 +79,7 @@ def test_crops_follow_the_joints_and_vanish_out_of_view():
     camera = Camera(200, 300, np.array([[500.0, 0, 100], [0, 500, 150], [0, 0, 1]]), np.eye(4))
     joints = np.tile(np.array([0.0, 0.0, 2.0]), (55, 1))
     x0, y0, x1, y1 = metrics.face_box(joints, camera)
-    assert (x0 + x1, y0 + y1) == (200, 300) and x1 - x0 == 66  # 0.26 m x 500 px / 2 m, rounded outwards
+    assert (x0 + x1, y0 + y1) == (200, 300) and x1 - x0 == 56  # 0.22 m x 500 px / 2 m, rounded outwards
     joints[40:55, 0], joints[21, 0] = 9.0, 9.0
     assert set(metrics.hand_boxes(joints, camera)) == {"left"}
 
