@@ -6,13 +6,18 @@ alone is computed once and kept in `ShapedBody`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from shared.skeleton import NUM_JOINTS, PARENTS
+
+from .skinning import SkinningWeights, skin
+
+AnyPosable = TypeVar("AnyPosable", bound="Posable")
 
 SMALL_ANGLE_SQUARED = 1e-4
 """Radians squared; below, the Rodrigues coefficients come from their Taylor series, exact to 1e-14."""
@@ -73,7 +78,7 @@ class Posable:
         rest_joints = shaped.joints + _combine(expression, self.joint_expression_deltas)
         transforms, joints = pose_joints(rotations, rest_joints, transl)
         rest = (shaped.vertices + self._correctives(rotations)).index_add(1, *self._expression(expression))
-        return PosedBody(skin(self.weights, transforms, rest), joints, transforms)
+        return PosedBody(skin(self._skinning, transforms, rest), joints, transforms)
 
     def subset(self, vertices: Tensor) -> Posable:
         """The same body restricted to `vertices` [S] int64, in that order: much faster where few are needed."""
@@ -87,6 +92,15 @@ class Posable:
             joint_shape_dirs=self.joint_shape_dirs,
             joint_expression_deltas=self.joint_expression_deltas,
         )
+
+    def to(self: AnyPosable, target: torch.device | torch.dtype) -> AnyPosable:
+        """The same on another device, or in another precision."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: value.to(target) for name, value in values.items() if isinstance(value, Tensor)})
+
+    @cached_property
+    def _skinning(self) -> SkinningWeights:
+        return SkinningWeights.of(self.weights)
 
     @cached_property
     def _expressive(self) -> tuple[Tensor, Tensor]:
@@ -139,17 +153,6 @@ def pose_joints(
     joints = chains[..., :3, 3]
     turned = chains[..., :3, :3]
     return _homogeneous(turned, joints - (turned @ rest_joints[..., None])[..., 0]), joints
-
-
-def skin(
-    weights: Tensor,  # [V, 55]
-    transforms: Tensor,  # [B, 55, 4, 4] rest to world
-    rest: Tensor,  # [B, V, 3] metres
-) -> Tensor:  # [B, V, 3] metres, world
-    """Linear blend skinning. Matrix entries lead and vertices come last, so that every inner loop is contiguous."""
-    entries = transforms[:, :, :3].permute(0, 2, 3, 1).flatten(0, 2)  # [B * 12, 55]
-    blended = (entries @ weights.T).view(len(transforms), 3, 4, -1)
-    return ((blended[:, :, :3] * rest.transpose(1, 2)[:, None]).sum(2) + blended[:, :, 3]).transpose(1, 2)
 
 
 def _combine(coefficients: Tensor, directions: Tensor) -> Tensor:
