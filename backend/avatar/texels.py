@@ -1,0 +1,85 @@
+"""Where Gaussians sit: the texels of the body's UV map, and an even sampling of the hair layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backend.avatar.surface import Surface
+from backend.body.geometry import face_normals
+from backend.body.model import BodyModel
+from backend.raster.mesh import rasterize_mesh
+from shared.camera import Camera
+
+HAIR_SPACING = 0.0035
+"""Metres between samples of the hair layer: the spacing that a 512 x 512 map gives on the body."""
+
+
+@dataclass(frozen=True)
+class Texels:
+    """M points bound to triangles of a `Surface`."""
+
+    face: np.ndarray  # [M] int32
+    barycentric: np.ndarray  # [M, 3] float32
+    spacing: np.ndarray  # [M] float32 metres to the neighbouring samples on the rest surface
+    uv: np.ndarray  # [M, 2] int32 texel column and row; -1 on the hair layer
+
+    def __len__(self) -> int:
+        return len(self.face)
+
+    def subset(self, keep: np.ndarray) -> Texels:
+        """Only the texels where `keep` [M] is true."""
+        return Texels(self.face[keep], self.barycentric[keep], self.spacing[keep], self.uv[keep])
+
+    def interpolate(self, per_vertex: np.ndarray, faces: np.ndarray) -> np.ndarray:
+        """Barycentric mean [M, ...] of a per-vertex quantity [V, ...]."""
+        corners = per_vertex[faces[self.face]]
+        weight = self.barycentric.reshape(len(self), 3, *([1] * (per_vertex.ndim - 1)))
+        return (corners * weight).sum(1)
+
+
+def sample_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
+    """One sample at the centre of every texel of a `resolution` x `resolution` UV map, and the hair layer's."""
+    return _join(_uv_texels(model, surface, resolution), _hair_samples(surface))
+
+
+def _uv_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
+    flat = np.concatenate([model.uv * resolution, np.ones((len(model.uv), 1))], axis=1)
+    buffers = rasterize_mesh(flat, model.uv_faces, Camera(resolution, resolution, np.eye(3), np.eye(4)))
+    row, column = np.nonzero(buffers.face >= 0)
+    face = buffers.face[row, column]
+    area = 0.5 * np.linalg.norm(face_normals(surface.vertices.numpy(), surface.faces), axis=1)
+    u, v = np.moveaxis(flat[model.uv_faces][:, :, :2], -1, 0)
+    uv_area = 0.5 * np.abs((u[:, 1] - u[:, 0]) * (v[:, 2] - v[:, 0]) - (u[:, 2] - u[:, 0]) * (v[:, 1] - v[:, 0]))
+    spacing = np.sqrt(area[: len(uv_area)] / np.maximum(uv_area, 1e-9))[face]
+    return Texels(
+        face, buffers.barycentric[row, column], spacing.astype(np.float32), np.stack([column, row], 1).astype(np.int32)
+    )
+
+
+def _hair_samples(surface: Surface) -> Texels:
+    """Samples of the hair layer, as many per triangle as its area asks for, at low-discrepancy places."""
+    hair = np.arange(surface.num_body_faces, len(surface.faces))
+    area = 0.5 * np.linalg.norm(face_normals(surface.vertices.numpy(), surface.faces[hair]), axis=1)
+    wanted = np.cumsum(area) / HAIR_SPACING**2
+    count = np.diff(np.floor(np.concatenate([[0.0], wanted])).astype(int))
+    face = np.repeat(hair, count)
+    golden = np.arange(len(face))[:, None] * np.array([0.7548776662, 0.5698402910]) % 1.0
+    folded = np.where(golden.sum(1, keepdims=True) > 1, 1 - golden, golden)
+    barycentric = np.concatenate([folded, 1 - folded.sum(1, keepdims=True)], axis=1)
+    return Texels(
+        face.astype(np.int32),
+        barycentric.astype(np.float32),
+        np.full(len(face), HAIR_SPACING, dtype=np.float32),
+        np.full((len(face), 2), -1, dtype=np.int32),
+    )
+
+
+def _join(first: Texels, second: Texels) -> Texels:
+    return Texels(
+        np.concatenate([first.face, second.face]),
+        np.concatenate([first.barycentric, second.barycentric]),
+        np.concatenate([first.spacing, second.spacing]),
+        np.concatenate([first.uv, second.uv]),
+    )

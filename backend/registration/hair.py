@@ -1,0 +1,200 @@
+"""Long hair as a layer of its own: a lofted shell round the head, bound to the head joint.
+
+Rings at equal height (rest pose of the head) run along the hair's outline at the sides, behind the head and its
+fall line at the back, and in front of whatever the body shows where the photo shows hair there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import binary_closing, binary_dilation, distance_transform_edt, gaussian_filter1d
+
+from backend.raster.mesh import rasterize_mesh
+from backend.registration.hair_mask import hair_mask
+from backend.registration.wearer import Wearer
+from backend.stages import HairLayer, Observations
+from shared.camera import Camera
+from shared.skeleton import JOINT_INDEX
+
+LEVEL = 0.004  # metres between rings
+AROUND = 128  # vertices in a ring
+CLEARANCE = 0.006  # metres between skin or cloth and the hair over it
+LONG_SHARE = 0.12  # of the hair pixels must lie clear of the head, or offsets on the scalp are enough
+FRONT_DEPTH = 0.06  # metres from the middle plane to the front of the free ellipse
+FEWEST_RINGS = 8
+HUGGING = 0.025  # metres: hair this near the bare head's outline is short
+FACE_MOBILITY = 0.003  # metres: skin that expressions move further than this is certainly face
+CLOTHED = ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar", "left_shoulder", "right_shoulder")
+
+
+@dataclass(frozen=True)
+class Hair:
+    """Long hair seen in the photo."""
+
+    mask: np.ndarray  # [H, W] bool
+    centre: np.ndarray  # [3] the head joint, rest pose, metres: between the ears
+
+    def near(self, points: np.ndarray) -> np.ndarray:
+        """Whether image points [M, 2] lie on or beside hair, [M]."""
+        grown = binary_dilation(self.mask, iterations=3)
+        x = np.clip(points[:, 0].astype(int), 0, grown.shape[1] - 1)
+        y = np.clip(points[:, 1].astype(int), 0, grown.shape[0] - 1)
+        return grown[y, x]
+
+
+def find_hair(observations: Observations, wearer: Wearer, camera: Camera) -> Hair | None:
+    """The hair's pixels; None for hair that hugs the scalp, which the offsets can follow, or no hair at all."""
+    seen = rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face
+    head = wearer.dominant == JOINT_INDEX["head"]
+    height = wearer.vertices[:, 1]
+    eyes, crown = wearer.joints[JOINT_INDEX["left_eye"], 1], height[head].max()
+    lower_face = (wearer.mobility > FACE_MOBILITY) & (height < eyes - 0.02)
+    chest = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in CLOTHED]) & (
+        height < wearer.joints[JOINT_INDEX["neck"], 1] - 0.12
+    )
+    shown = [_shows(seen, wearer.faces, which) for which in (head & (height > eyes + 0.75 * (crown - eyes)), lower_face, chest)]
+    mask = hair_mask(observations.foreground, observations.alpha, *shown, _reach(wearer, head, camera))
+    hugging = _shows(seen, wearer.faces, head | (wearer.dominant == JOINT_INDEX["jaw"]))
+    hugging = _grown(hugging, HUGGING * camera.K[0, 0] / _distance(wearer, camera))
+    if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
+        return None
+    return Hair(binary_closing(mask, iterations=3), wearer.joints[JOINT_INDEX["head"]])
+
+
+def _distance(wearer: Wearer, camera: Camera) -> float:
+    """Metres from the camera to the head."""
+    transform = wearer.transforms[JOINT_INDEX["head"]]
+    joint = transform[:3, :3] @ wearer.joints[JOINT_INDEX["head"]] + transform[:3, 3]
+    return float(camera.project(joint[None])[1][0])
+
+
+def _grown(mask: np.ndarray, pixels: float) -> np.ndarray:
+    return distance_transform_edt(~mask) < pixels
+
+
+def _shows(seen: np.ndarray, faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
+    """Pixels [H, W] whose triangle `seen` [H, W] (-1 none) has all its corners among `vertices` [V] bool."""
+    return (seen >= 0) & vertices[faces].all(1)[seen]
+
+
+def _reach(wearer: Wearer, head: np.ndarray, camera: Camera) -> np.ndarray:
+    """Pixels that this head's hair could reach: a head's height to each side, two and a half below."""
+    pixels, _ = camera.project(wearer.posed(np.zeros_like(wearer.vertices))[head])
+    low, high = pixels.min(0), pixels.max(0)
+    size = high[1] - low[1]
+    y, x = np.mgrid[: camera.height, : camera.width]
+    return (np.abs(x - (low[0] + high[0]) / 2) < 1.2 * size) & (y < high[1] + 2.5 * size)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head's pose in the photo, and the clothed body."""
+
+    rotation: np.ndarray  # [3, 3] rest to world
+    translation: np.ndarray  # [3]
+    body: np.ndarray  # [V, 3] metres, clothed body as the photo poses it, in the head's rest frame
+    depth: np.ndarray  # [H, W] metres, of the clothed body in the photo
+
+    def to_world(self, points: np.ndarray) -> np.ndarray:
+        """Head rest frame [N, 3] to world."""
+        return points @ self.rotation.T + self.translation
+
+    def to_rest(self, points: np.ndarray) -> np.ndarray:
+        """World [N, 3] to the head's rest frame."""
+        return (points - self.translation) @ self.rotation
+
+
+def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -> HairLayer | None:
+    """Loft a shell through the hair's outline over the clothed body; None if too little of it is in the picture."""
+    transform = wearer.transforms[JOINT_INDEX["head"]]
+    posed = wearer.posed(offsets)
+    rotation, translation = transform[:3, :3], transform[:3, 3]
+    head = Head(
+        rotation, translation, (posed - translation) @ rotation, rasterize_mesh(posed, wearer.faces, camera).depth
+    )
+    heights, left, right = _outline(_on_middle_plane(hair.mask, head, hair.centre[2], camera))
+    if len(heights) < FEWEST_RINGS:
+        return None
+    rings = _rings(heights, left, right, _back_line(heights, left, right, head.body), hair.centre[2])
+    points = _pushed_forward(rings.reshape(-1, 3), head, camera)
+    return _trimmed(points, _faces(len(heights)), hair, head, camera)
+
+
+def _on_middle_plane(mask: np.ndarray, head: Head, z: float, camera: Camera) -> np.ndarray:
+    """Where the rays of the mask's pixels cross the head's middle plane, [P, 2] x and y of the rest frame."""
+    y, x = np.nonzero(mask)
+    rays = np.stack([x + 0.5, y + 0.5, np.ones(len(x))], axis=1) @ np.linalg.inv(camera.K).T
+    directions = head.to_rest(rays @ camera.world_to_camera[:3, :3] + head.translation)
+    origin = head.to_rest(camera.centre[None])[0]
+    return (origin + directions * ((z - origin[2]) / directions[:, 2])[:, None])[:, :2]
+
+
+def _outline(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Heights of the rings, top down, and the hair's leftmost and rightmost x there."""
+    level = np.floor(plane[:, 1] / LEVEL).astype(int)
+    present = np.unique(level)[::-1]
+    left = np.array([plane[level == k, 0].min() for k in present])
+    right = np.array([plane[level == k, 0].max() for k in present])
+    smooth = [gaussian_filter1d(side, 2.0, mode="nearest") for side in (left, right)]
+    return (present + 0.5) * LEVEL, smooth[0], smooth[1]
+
+
+def _back_line(heights: np.ndarray, left: np.ndarray, right: np.ndarray, body: np.ndarray) -> np.ndarray:
+    """z of the hair behind the head at each height: over the scalp, then hanging straight, always off the back."""
+    behind = np.empty(len(heights))
+    for k, height in enumerate(heights):
+        near = (np.abs(body[:, 1] - height) < LEVEL) & (body[:, 0] > left[k]) & (body[:, 0] < right[k])
+        behind[k] = body[near, 2].min() if near.any() else np.nan
+    known = np.flatnonzero(np.isfinite(behind))
+    behind = np.interp(np.arange(len(heights)), known, behind[known]) - 2 * CLEARANCE
+    return gaussian_filter1d(np.minimum.accumulate(behind), 3.0, mode="nearest")
+
+
+def _rings(heights: np.ndarray, left: np.ndarray, right: np.ndarray, back: np.ndarray, z: float) -> np.ndarray:
+    """Ellipses [K, AROUND, 3] through the outline and the back line."""
+    angle = np.linspace(0, 2 * np.pi, AROUND, endpoint=False)
+    centre, half_width = 0.5 * (left + right), 0.5 * (right - left)
+    crown = np.maximum.accumulate(half_width) / half_width.max()
+    depth = np.where(np.sin(angle) > 0, FRONT_DEPTH, (z - back)[:, None]) * crown[:, None]
+    return np.stack(
+        [
+            centre[:, None] + half_width[:, None] * np.cos(angle),
+            np.broadcast_to(heights[:, None], (len(heights), AROUND)),
+            z + depth * np.sin(angle),
+        ],
+        axis=-1,
+    )
+
+
+def _pushed_forward(points: np.ndarray, head: Head, camera: Camera) -> np.ndarray:
+    """Move points of the front half that lie inside the body along their view ray to just before it."""
+    world = head.to_world(points)
+    pixels, depth = camera.project(world)
+    x = np.clip(pixels[:, 0].astype(int), 0, camera.width - 1)
+    y = np.clip(pixels[:, 1].astype(int), 0, camera.height - 1)
+    allowed = head.depth[y, x] - CLEARANCE
+    front = np.tile(np.arange(AROUND) <= AROUND // 2, len(points) // AROUND)
+    scale = np.where(front & (depth > allowed), allowed / depth, 1.0)
+    return head.to_rest(camera.centre + (world - camera.centre) * scale[:, None])
+
+
+def _faces(levels: int) -> np.ndarray:
+    """Two triangles per quad of the loft, counter-clockwise seen from outside; rings run top down."""
+    k, a = np.meshgrid(np.arange(levels - 1), np.arange(AROUND), indexing="ij")
+    upper, lower = k * AROUND, (k + 1) * AROUND
+    following = (a + 1) % AROUND
+    corners = np.stack([upper + a, upper + following, lower + following, lower + a], axis=-1).reshape(-1, 4)
+    return np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
+
+
+def _trimmed(points: np.ndarray, faces: np.ndarray, hair: Hair, head: Head, camera: Camera) -> HairLayer:
+    """Keep the back, and of the front what lies on hair pixels; drop vertices that are no longer used."""
+    centre = points[faces].mean(1)
+    pixels, _ = camera.project(head.to_world(centre))
+    x = np.clip(pixels[:, 0].astype(int), 0, camera.width - 1)
+    y = np.clip(pixels[:, 1].astype(int), 0, camera.height - 1)
+    kept = faces[(centre[:, 2] < hair.centre[2]) | hair.mask[y, x]]
+    used, dense = np.unique(kept, return_inverse=True)
+    return HairLayer(points[used], dense.reshape(-1, 3).astype(np.int32))
