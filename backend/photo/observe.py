@@ -1,0 +1,108 @@
+"""The first stage: a photo file in, what it shows of one person out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from backend.progress import Event, Progress, silent
+from backend.stages import Landmarks, Observations
+
+from .crops import Box
+from .decode import Photo, read_photo
+from .detectors import MEDIAPIPE, Detectors
+from .landmarks import Measured, measure
+from .matte import Matte, Scene, choose_provider, make_matte
+from .people import Person, choose_person, find_people, torso_length
+from .prior import person_prior
+
+MAX_PERSON_PX = 1024
+
+
+def observe(path: Path, *, person: int | None = None, matte: str = "auto", progress: Progress = silent) -> Observations:
+    """Find one person in the photo at `path` and measure landmarks and matte.
+
+    `person` counts from the left, 1 is the first; None takes the largest and most central. `matte` is auto, photo
+    (the file's alpha channel), rembg or mediapipe.
+
+    Raises:
+        VivantError: the file, the person or the wish cannot be used; the sentence names the cause and the way out.
+    """
+    progress(Event("photo", 0, 4, "reading the photo"))
+    photo = read_photo(path)
+    provider = choose_provider(matte, photo.alpha is not None)
+    with Detectors() as detectors:
+        progress(Event("photo", 1, 4, "looking for people"))
+        people = find_people(photo.rgb, detectors)
+        chosen, choice = choose_person(people, photo.rgb.shape, person)
+        progress(Event("photo", 2, 4, "measuring body, face and hands"))
+        measured = measure(photo.rgb, chosen, detectors)
+        prior = person_prior(photo.rgb, chosen, measured, detectors)
+    progress(Event("photo", 3, 4, "cutting out the person"))
+    others = [one.points for one in people if one is not chosen]
+    observations = _observations(photo, chosen, measured, prior, others, provider, choice)
+    progress(Event("photo", 4, 4))
+    return observations
+
+
+def _observations(
+    photo: Photo,
+    chosen: Person,
+    measured: Measured,
+    prior: np.ndarray,
+    others: list[np.ndarray],
+    provider: str,
+    choice: str,
+) -> Observations:
+    scale = _working_scale(photo, chosen, prior, provider)
+    scene = Scene(
+        rgb=_resized(photo.rgb, scale),
+        prior=_resized(prior, scale),
+        body=scale * measured.body.points,
+        confidence=measured.body.confidence,
+        face=scale * measured.face.points,
+        others=[scale * points for points in others],
+        torso=scale * torso_length(measured.body.points),
+    )
+    alpha = None if photo.alpha is None else _resized(photo.alpha, scale)
+    cut_out = make_matte(provider, scene, alpha, _resized(photo.straight, scale))
+    return Observations(
+        rgb=scene.rgb,
+        foreground=cut_out.foreground,
+        alpha=cut_out.alpha,
+        box=_person_box(cut_out),
+        focal=None if photo.focal is None else scale * photo.focal,
+        body=_scaled(measured.body, scale),
+        body_world=measured.world,
+        face=_scaled(measured.face, scale),
+        left_hand=_scaled(measured.left_hand, scale),
+        right_hand=_scaled(measured.right_hand, scale),
+        providers={"landmarks": MEDIAPIPE, "matte": cut_out.provider},
+        notes=tuple(note for note in (choice, *photo.notes, *measured.notes, *cut_out.notes) if note),
+    )
+
+
+def _working_scale(photo: Photo, chosen: Person, prior: np.ndarray, provider: str) -> float:
+    """The factor, at most 1, that makes the person's box as large as allowed."""
+    seen = photo.alpha if provider == "photo" and photo.alpha is not None else prior
+    ys, xs = np.nonzero(seen > 0.3)
+    box = chosen.box if not len(xs) else chosen.box.union(Box(xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
+    return min(1.0, MAX_PERSON_PX / box.longer)
+
+
+def _resized(image: np.ndarray, scale: float) -> np.ndarray:
+    if scale == 1.0:
+        return image
+    size = (round(image.shape[1] * scale), round(image.shape[0] * scale))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _scaled(landmarks: Landmarks, scale: float) -> Landmarks:
+    return Landmarks(scale * landmarks.points, landmarks.confidence)
+
+
+def _person_box(matte: Matte) -> tuple[int, int, int, int]:
+    ys, xs = np.nonzero(matte.alpha > 0.1)
+    return int(xs.min()), int(ys.min()), int(xs.max()) + 1, int(ys.max()) + 1
