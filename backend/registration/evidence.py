@@ -1,0 +1,112 @@
+"""What the photo says, in the form the fit consumes: where points should be seen, and which way limbs point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt
+from torch import Tensor
+
+from backend.stages import Landmarks, Observations
+from shared.skeleton import JOINT_INDEX
+
+from .correspondence import NUM_POSE
+from .rig import Rig
+
+POSE_SIGMA, HAND_SIGMA, FACE_SIGMA = 0.02, 0.006, 0.003
+"""Metres by which a right landmark misses its point of the body."""
+POSE_ROW_SIGMA = dict.fromkeys((*range(17, 25), *range(29, 33)), 0.035)
+"""Knuckles, hips, heels and toes of the 33 pose landmarks are less sharp than the limb joints."""
+WRONG_AFTER = 4.0
+"""Sigmas past which a landmark counts as wrong."""
+FACE_SHARE = 0.15
+"""The 478 face points err together; this makes them count as about 70."""
+
+LIMBS = ((11, 13), (13, 15), (12, 14), (14, 16), (23, 25), (25, 27), (24, 26), (26, 28), (12, 11), (24, 23))
+"""Pairs of pose landmarks whose direction in MediaPipe's world frame is used."""
+LIMB_SIGMA = 0.35
+
+BARE_SIGMA, CLOTHED_SIGMA = 0.006, 0.012
+"""Metres by which the body may stand out of the matte, where skin shows and under clothes."""
+BARE_JOINTS = ("head", "jaw", "neck", "left_foot", "right_foot")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Rows for the points of one rig group after the other."""
+
+    groups: tuple[str, ...]
+    pixels: np.ndarray  # [M, 2]
+    weight: np.ndarray  # [M], 0 where there is nothing to see
+    sigma: np.ndarray  # [M] metres
+    limb: np.ndarray  # [L, 2] rows of the pose group
+    limb_direction: np.ndarray  # [L, 3] unit, world axes (x right, y up, z to the camera)
+    limb_weight: np.ndarray  # [L]
+
+    def with_limbs(self, direction: np.ndarray, weight: np.ndarray) -> Evidence:
+        """The same with other limb directions [L, 3] and weights [L]."""
+        return replace(self, limb_direction=direction, limb_weight=weight)
+
+
+@dataclass(frozen=True)
+class Silhouette:
+    """For each pixel, the nearest pixel of the matte; and how far each surface sample may stand out of it."""
+
+    nearest: Tensor  # [H, W, 2] pixels (x, y), the centre of the nearest matte pixel
+    inside: Tensor  # [H, W] bool
+    sigma: Tensor  # [S] metres
+
+
+def gather(observations: Observations, rig: Rig, groups: tuple[str, ...]) -> Evidence:
+    """Line up the observed landmarks with the points of `groups` (of pose, face, left_hand, right_hand)."""
+    sets = {
+        "pose": _pose(observations),
+        "face": _rows(observations.face, FACE_SIGMA, FACE_SHARE, rig.face_rows),
+        "left_hand": _rows(observations.left_hand, HAND_SIGMA, 1.0),
+        "right_hand": _rows(observations.right_hand, HAND_SIGMA, 1.0),
+    }
+    pixels, weight, sigma = (np.concatenate(columns) for columns in zip(*(sets[name] for name in groups), strict=True))
+    limb = np.array(LIMBS)
+    limb_weight = observations.body.confidence[limb].min(axis=1) * ("pose" in groups)
+    return Evidence(groups, pixels, weight, sigma, limb, _limb_directions(observations), limb_weight)
+
+
+def silhouette(observations: Observations, rig: Rig) -> Silhouette:
+    """The matte as a map to its own nearest pixel."""
+    inside = observations.alpha > 0.5
+    rows, columns = distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    nearest = np.stack([columns, rows], axis=-1) + 0.5
+    fingers = rig.surface_joint >= JOINT_INDEX["left_index1"]
+    bare = fingers | np.isin(rig.surface_joint, [JOINT_INDEX[name] for name in BARE_JOINTS])
+    sigma = np.where(bare, BARE_SIGMA, CLOTHED_SIGMA)
+    return Silhouette(torch.from_numpy(nearest), torch.from_numpy(inside), torch.from_numpy(sigma))
+
+
+def _rows(
+    landmarks: Landmarks, sigma: float, share: float, rows: np.ndarray | slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    points = landmarks.points[rows].astype(np.float64)
+    return points, share * landmarks.confidence[rows].astype(np.float64), np.full(len(points), sigma)
+
+
+def _pose(observations: Observations) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The 33; the face mesh and the hand landmarks, where found, say better what the same rows say."""
+    points, weight, sigma = _rows(observations.body, POSE_SIGMA, 1.0)
+    for row, value in POSE_ROW_SIGMA.items():
+        sigma[row] = value
+    if observations.face.found:
+        weight[[*range(7), 9, 10]] = 0.0
+    for landmarks, rows in ((observations.left_hand, (17, 19, 21)), (observations.right_hand, (18, 20, 22))):
+        if landmarks.found:
+            weight[list(rows)] = 0.0
+    assert len(points) == NUM_POSE
+    return points, weight, sigma
+
+
+def _limb_directions(observations: Observations) -> np.ndarray:
+    """Unit vectors [L, 3] along `LIMBS`; MediaPipe's y points down and its z away."""
+    world = observations.body_world * [1.0, -1.0, -1.0]
+    vectors = np.array([world[end] - world[start] for start, end in LIMBS])
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
