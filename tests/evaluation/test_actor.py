@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 from backend.body.model import BodyModel
 from backend.evaluation.actor import Actor, Similarity, align, carry_over
 from backend.evaluation.cutout import cutout
+from backend.evaluation.sources import true_observations, true_registration
 from backend.evaluation.truth import load_subject
-from backend.stages import Landmarks, Observations, Registration
 from tests.conftest import SHARED
 
 
@@ -24,21 +24,6 @@ def model():
 @pytest.fixture(scope="module")
 def subject():
     return load_subject(SHARED / "truth" / "subject_b")
-
-
-def true_registration(subject, model) -> Registration:
-    source = subject.source
-    return Registration(
-        body_sha256=model.sha256,
-        betas=subject.betas,
-        expression=source.expression,
-        expression_names=model.expression_names,
-        full_pose=source.full_pose.astype(np.float64),
-        transl=source.transl.astype(np.float64),
-        camera=source.camera,
-        offsets=np.zeros((len(model.template), 3)),
-        confidence={},
-    )
 
 
 @settings(max_examples=20, deadline=None)
@@ -82,20 +67,7 @@ def test_a_fit_in_a_turned_world_shows_the_same_pictures(subject, model):
 
 def test_the_cutout_shows_the_photo_unchanged_from_the_photos_own_view(subject, model):
     source = subject.source
-    rgba = source.rgba()
-    nothing = Landmarks(np.zeros((0, 2)), np.zeros(0))
-    photo = Observations(
-        rgb=rgba[..., :3],
-        foreground=rgba[..., :3],
-        alpha=rgba[..., 3].astype(np.float32) / 255,
-        box=(0, 0, rgba.shape[1], rgba.shape[0]),
-        focal=None,
-        body=nothing,
-        body_world=np.zeros((33, 3)),
-        face=nothing,
-        left_hand=nothing,
-        right_hand=nothing,
-    )
+    photo = true_observations(subject)
     render = cutout(photo, true_registration(subject, model), model)
     assert np.allclose(render(source).alpha, photo.alpha, atol=1e-4)
     nearer = replace(source, transl=source.transl + 0.5 * source.camera.world_to_camera[2, :3] * -1)
