@@ -14,16 +14,19 @@ from numba import prange
 from backend.raster.footprint import ALPHA_CUTOFF, ALPHA_MAX, TILE, TRANSMITTANCE_STOP
 from backend.raster.jit import inlined, kernel, parallel_kernel
 
-_PLANE = TILE * TILE
 # Where things lie in a tile's state. Forward: blended r, g, b, z from _RED on; backward: their gradients.
-_LIGHT = 0  # transmittance, negated once a pixel has stopped, 0 outside the image
-_RED = _PLANE
-_COLUMNS = 5 * _PLANE  # x of the 16 columns' pixel centres
-_FORWARD_STATE = _COLUMNS + TILE
-_ROW_SUMS = _COLUMNS + TILE  # 7 sums over rows for each column: q, q dy, q dy dy, dL/d(r, g, b, z)
-_OPAQUE = _ROW_SUMS + 7 * TILE  # gradient of alpha
-_BEHIND = _OPAQUE + _PLANE  # dL/d(pixel) . (what the splats not yet passed add to it)
-_BACKWARD_STATE = _BEHIND + _PLANE
+# Unsigned, since a signed index might count from the end, and that question alone keeps a loop from being vectorised.
+_ACROSS, _AREA = np.uint64(TILE), np.uint64(TILE * TILE)
+_LIGHT = np.uint64(0)  # transmittance, negated once a pixel has stopped, 0 outside the image
+_RED, _GREEN, _BLUE, _Z = _AREA, np.uint64(2) * _AREA, np.uint64(3) * _AREA, np.uint64(4) * _AREA
+_X = np.uint64(5) * _AREA  # pixel centres
+_FORWARD_STATE = int(np.uint64(6) * _AREA)
+_OPAQUE = np.uint64(6) * _AREA  # gradient of alpha
+_BEHIND = np.uint64(7) * _AREA  # dL/d(pixel) . (what the splats not yet passed add to it)
+_BACKWARD_STATE = int(np.uint64(8) * _AREA)
+# What SUMS needs, summed over rows alone: 16 floats each, in a buffer of their own
+_Q, _Q_Y, _Q_YY, _SUM_RED, _SUM_GREEN, _SUM_BLUE, _SUM_Z = (np.uint64(k) * _ACROSS for k in range(7))
+_ROW_SUMS = 7 * TILE
 
 _LOOK = 16  # splats between two looks at which rows of a tile still let light through
 _ZERO, _ONE, _HALF, _EIGHTH = np.float32(0), np.float32(1), np.float32(0.5), np.float32(0.125)
@@ -115,7 +118,7 @@ def composite(
         for index in range(share, len(busy), shares):
             top, left = _corner(busy[index], alpha.shape[1])
             _clear(state, open_rows, top, left, alpha.shape)
-            state[_RED : _RED + 4 * _PLANE] = _ZERO
+            state[_RED:_X] = _ZERO
             start, stop = tile_starts[busy[index]], tile_starts[busy[index] + 1]
             for slot in range(start, stop):
                 if (slot - start) % _LOOK == _LOOK - 1 and not _look(state, open_rows):
@@ -123,11 +126,10 @@ def composite(
                 _add(state, open_rows, top, splats, boxes, splat[slot])
             for y in range(top, min(top + TILE, alpha.shape[0])):
                 for x in range(left, min(left + TILE, alpha.shape[1])):
-                    at = (y - top) * TILE + x - left
-                    alpha[y, x] = _ONE - abs(state[at])
-                    for k in range(3):
-                        rgb[y, x, k] = state[_RED + k * _PLANE + at]
-                    depth[y, x] = state[_RED + 3 * _PLANE + at]
+                    at = np.uint64((y - top) * TILE + x - left)
+                    alpha[y, x] = _ONE - abs(state[_LIGHT + at])
+                    rgb[y, x, 0], rgb[y, x, 1] = state[_RED + at], state[_GREEN + at]
+                    rgb[y, x, 2], depth[y, x] = state[_BLUE + at], state[_Z + at]
 
 
 @parallel_kernel
@@ -149,26 +151,25 @@ def composite_backward(
 ) -> None:
     """Sum what each tile's pixels say about each of its splats (projection_kernels.SUMS)."""
     for share in prange(shares):
-        state = np.empty(_BACKWARD_STATE, np.float32)
+        state, row_sums = np.empty(_BACKWARD_STATE, np.float32), np.empty(_ROW_SUMS, np.float32)
         open_rows = np.empty(TILE, np.bool_)
         for index in range(share, len(busy), shares):
             top, left = _corner(busy[index], alpha.shape[1])
             _clear(state, open_rows, top, left, alpha.shape)
             for y in range(top, min(top + TILE, alpha.shape[0])):
                 for x in range(left, min(left + TILE, alpha.shape[1])):
-                    at = (y - top) * TILE + x - left
+                    at = np.uint64((y - top) * TILE + x - left)
                     behind = depth[y, x] * grad_depth[y, x] + alpha[y, x] * grad_alpha[y, x]
                     for k in range(3):
-                        state[_RED + k * _PLANE + at] = grad_rgb[y, x, k]
                         behind += rgb[y, x, k] * grad_rgb[y, x, k]
-                    state[_RED + 3 * _PLANE + at] = grad_depth[y, x]
-                    state[_OPAQUE + at] = grad_alpha[y, x]
-                    state[_BEHIND + at] = behind
+                    state[_BEHIND + at], state[_OPAQUE + at] = behind, grad_alpha[y, x]
+                    state[_RED + at], state[_GREEN + at] = grad_rgb[y, x, 0], grad_rgb[y, x, 1]
+                    state[_BLUE + at], state[_Z + at] = grad_rgb[y, x, 2], grad_depth[y, x]
             start, stop = tile_starts[busy[index]], tile_starts[busy[index] + 1]
             for slot in range(start, stop):
                 if (slot - start) % _LOOK == _LOOK - 1 and not _look(state, open_rows):
                     break
-                _add_backward(state, open_rows, top, splats, boxes, splat[slot], pair_sums, pair[slot])
+                _add_backward(state, row_sums, open_rows, top, splats, boxes, splat[slot], pair_sums, pair[slot])
 
 
 @kernel
@@ -179,12 +180,13 @@ def _corner(tile: int, width: int) -> tuple[int, int]:
 
 @kernel
 def _clear(state: np.ndarray, open_rows: np.ndarray, top: int, left: int, shape: tuple[int, int]) -> None:
-    state[_LIGHT : _LIGHT + _PLANE] = _ZERO
-    for y in range(min(TILE, shape[0] - top)):
-        for x in range(min(TILE, shape[1] - left)):
-            state[_LIGHT + y * TILE + x] = _ONE
-    for x in range(TILE):
-        state[_COLUMNS + x] = np.float32(left + x) + _HALF
+    state[:_RED] = _ZERO
+    for y in range(TILE):
+        for x in range(TILE):
+            at = np.uint64(y * TILE + x)
+            state[_X + at] = np.float32(left + x) + _HALF
+            if top + y < shape[0] and left + x < shape[1]:
+                state[_LIGHT + at] = _ONE
     _look(state, open_rows)
 
 
@@ -192,10 +194,10 @@ def _clear(state: np.ndarray, open_rows: np.ndarray, top: int, left: int, shape:
 def _look(state: np.ndarray, open_rows: np.ndarray) -> bool:
     """Note which rows still let light through, and say whether any does."""
     any_open = False
-    for y in range(TILE):
+    for y in range(_ACROSS):
         light = _ZERO
-        for x in range(TILE):
-            light = max(light, state[_LIGHT + y * TILE + x])
+        for x in range(_ACROSS):
+            light = max(light, state[y * _ACROSS + x])
         open_rows[y] = light > _ZERO
         any_open |= open_rows[y]
     return any_open
@@ -221,25 +223,27 @@ def _add(state: np.ndarray, open_rows: np.ndarray, top: int, splats: np.ndarray,
             continue
         dy = np.float32(top + y) + _HALF - v
         b_dy, c_dy = b * dy, c * dy * dy
-        for x in range(TILE):
-            at = y * TILE + x
-            dx = state[_COLUMNS + x] - u
+        row = np.uint64(y) * _ACROSS
+        for x in range(_ACROSS):
+            at = row + x
+            dx = state[_X + at] - u
             alpha = min(_seen(dx * (a * dx + b_dy) + c_dy, opacity), _MAX)
-            light = state[at]
+            light = state[_LIGHT + at]
             left_over = light * (_ONE - alpha)
             touched = (alpha >= _CUTOFF) & (light > _ZERO)
             stopped = left_over <= _STOP
             weight = alpha * light if touched & (not stopped) else _ZERO
-            state[at] = (-light if stopped else left_over) if touched else light
+            state[_LIGHT + at] = (-light if stopped else left_over) if touched else light
             state[_RED + at] += weight * red
-            state[_RED + _PLANE + at] += weight * green
-            state[_RED + 2 * _PLANE + at] += weight * blue
-            state[_RED + 3 * _PLANE + at] += weight * z
+            state[_GREEN + at] += weight * green
+            state[_BLUE + at] += weight * blue
+            state[_Z + at] += weight * z
 
 
 @inlined
 def _add_backward(
     state: np.ndarray,
+    row_sums: np.ndarray,
     open_rows: np.ndarray,
     top: int,
     splats: np.ndarray,
@@ -251,46 +255,56 @@ def _add_backward(
     """Pass splat i over one tile's pixels as `_add` did and write what they say about it."""
     u, v, a, b, c = splats[i, 0], splats[i, 1], _HALF * splats[i, 2], splats[i, 3], _HALF * splats[i, 4]
     opacity, red, green, blue, z = splats[i, 5], splats[i, 6], splats[i, 7], splats[i, 8], splats[i, 9]
-    for x in range(7 * TILE):
-        state[_ROW_SUMS + x] = _ZERO
+    row_sums[:] = _ZERO
     for y in range(max(boxes[i, 2] - top, 0), min(boxes[i, 3] - top, TILE)):
         if not open_rows[y]:
             continue
         dy = np.float32(top + y) + _HALF - v
         b_dy, c_dy = b * dy, c * dy * dy
-        for x in range(TILE):
-            at = y * TILE + x
-            dx = state[_COLUMNS + x] - u
+        row = np.uint64(y) * _ACROSS
+        for x in range(_ACROSS):
+            at = row + x
+            dx = state[_X + at] - u
             unclamped = _seen(dx * (a * dx + b_dy) + c_dy, opacity)
             alpha = min(unclamped, _MAX)
-            light = state[at]
+            light = state[_LIGHT + at]
             left_over = light * (_ONE - alpha)
             touched = (alpha >= _CUTOFF) & (light > _ZERO)
             stopped = left_over <= _STOP
             weight = alpha * light if touched & (not stopped) else _ZERO
-            state[at] = (-light if stopped else left_over) if touched else light
-            grad_red, grad_green = state[_RED + at], state[_RED + _PLANE + at]
-            grad_blue, grad_z = state[_RED + 2 * _PLANE + at], state[_RED + 3 * _PLANE + at]
+            state[_LIGHT + at] = (-light if stopped else left_over) if touched else light
+            grad_red, grad_green = state[_RED + at], state[_GREEN + at]
+            grad_blue, grad_z = state[_BLUE + at], state[_Z + at]
             here = red * grad_red + green * grad_green + blue * grad_blue + z * grad_z + state[_OPAQUE + at]
             behind = state[_BEHIND + at] - weight * here
             state[_BEHIND + at] = behind
             q = behind * alpha / (_ONE - alpha) - weight * here  # -alpha dL/d(alpha)
             q = q if (weight > _ZERO) & (unclamped <= _MAX) else _ZERO
-            state[_ROW_SUMS + x] += q
-            state[_ROW_SUMS + TILE + x] += q * dy
-            state[_ROW_SUMS + 2 * TILE + x] += q * dy * dy
-            state[_ROW_SUMS + 3 * TILE + x] += weight * grad_red
-            state[_ROW_SUMS + 4 * TILE + x] += weight * grad_green
-            state[_ROW_SUMS + 5 * TILE + x] += weight * grad_blue
-            state[_ROW_SUMS + 6 * TILE + x] += weight * grad_z
-    for x in range(TILE):
-        dx = state[_COLUMNS + x] - u
-        q, q_dy = state[_ROW_SUMS + x], state[_ROW_SUMS + TILE + x]
-        pair_sums[pair, 0] += q
-        pair_sums[pair, 1] += q * dx
-        pair_sums[pair, 2] += q_dy
-        pair_sums[pair, 3] += q * dx * dx
-        pair_sums[pair, 4] += q_dy * dx
-        pair_sums[pair, 5] += state[_ROW_SUMS + 2 * TILE + x]
-        for k in range(4):
-            pair_sums[pair, 6 + k] += state[_ROW_SUMS + (3 + k) * TILE + x]
+            row_sums[_Q + x] += q
+            row_sums[_Q_Y + x] += q * dy
+            row_sums[_Q_YY + x] += q * dy * dy
+            row_sums[_SUM_RED + x] += weight * grad_red
+            row_sums[_SUM_GREEN + x] += weight * grad_green
+            row_sums[_SUM_BLUE + x] += weight * grad_blue
+            row_sums[_SUM_Z + x] += weight * grad_z
+    _write_sums(state, row_sums, u, pair_sums, pair)
+
+
+@kernel
+def _write_sums(state: np.ndarray, row_sums: np.ndarray, u: np.float32, pair_sums: np.ndarray, pair: int) -> None:
+    q, q_x, q_y, q_xx, q_xy, q_yy = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+    red, green, blue, z = _ZERO, _ZERO, _ZERO, _ZERO
+    for x in range(_ACROSS):
+        dx = state[_X + x] - u
+        q += row_sums[_Q + x]
+        q_x += row_sums[_Q + x] * dx
+        q_y += row_sums[_Q_Y + x]
+        q_xx += row_sums[_Q + x] * dx * dx
+        q_xy += row_sums[_Q_Y + x] * dx
+        q_yy += row_sums[_Q_YY + x]
+        red += row_sums[_SUM_RED + x]
+        green += row_sums[_SUM_GREEN + x]
+        blue += row_sums[_SUM_BLUE + x]
+        z += row_sums[_SUM_Z + x]
+    for k, value in enumerate((q, q_x, q_y, q_xx, q_xy, q_yy, red, green, blue, z)):
+        pair_sums[pair, k] = value
