@@ -22,7 +22,7 @@ _LEG_LENGTH = 0.81  # metres, hip to ankle of the mean body
 _LEFT_ARM = [JOINT_INDEX[f"left_{name}"] for name in ("collar", "shoulder", "elbow", "wrist")]
 _RIGHT_ARM = [JOINT_INDEX[f"right_{name}"] for name in ("collar", "shoulder", "elbow", "wrist")]
 _HOLD = (0.4, 0.7)  # seconds a gesture stands, from and to
-_LONGEST_PHASE = 1.3  # seconds of travel and hold: a gesture starts only if it can end in time
+_LONGEST_PHASE = 1.2  # seconds of travel and hold: a gesture starts only if it can end in time
 
 
 def talking_motion(seconds: float = 6.0, fps: float = 25.0, seed: int = 0) -> Motion:
@@ -90,7 +90,7 @@ def _script(seconds: float, rng: np.random.Generator) -> tuple[np.ndarray, list[
     leads.append(left_leads)
     left = [phase[0 if lead else 1] for phase, lead in zip(phases, leads, strict=True)]
     right = [phase[1 if lead else 0] for phase, lead in zip(phases, leads, strict=True)]
-    return np.array(times), left, right
+    return np.array(times) * max(1.0, (seconds - 0.2) / times[-1]), left, right  # no idle end
 
 
 def _travel(start: Phase, end: Phase) -> float:
@@ -143,7 +143,7 @@ def _gaze(seconds: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
     times = np.concatenate([[0.0], np.cumsum(rng.uniform(0.5, 1.3, int(seconds / 0.5) + 2))])
     away = rng.uniform((-0.16, -0.5), (0.30, 0.5), (len(times), 2))
     gaze = np.where(np.arange(len(times))[:, None] % 2 == 1, away, rng.normal(0, 0.02, (len(times), 2)))
-    kept = times < seconds
+    kept = times <= seconds
     return times[kept], gaze[kept]
 
 
