@@ -33,10 +33,10 @@ class View:
     height: int
 
     def project(self, points: Tensor, log_focal: Tensor) -> Tensor:
-        """World points [N, 3] to pixels [N, 2]."""
-        depth = (-points[:, 2]).clamp(min=NEAREST)
-        x, y = points[:, 0] / depth, -points[:, 1] / depth
-        return torch.stack([x, y], dim=1) * log_focal.exp() + torch.tensor([self.width / 2, self.height / 2])
+        """World points [B, N, 3] to pixels [B, N, 2]."""
+        flat = points[..., :2] * torch.tensor([1.0, -1.0], dtype=points.dtype)
+        depth = (-points[..., 2:]).clamp(min=NEAREST)
+        return flat / depth * log_focal.exp()[:, None] + torch.tensor([self.width / 2, self.height / 2])
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,15 @@ class Objective:
 
     def predict(self, x: Tensor) -> Tensor:
         """Pixels [M, 2] of the points for the fitted numbers `x` [P]."""
-        return self.view.project(self._pose(x), x[Layout.LOG_FOCAL])
+        return self.view.project(self._pose(x[None]), x[None, Layout.LOG_FOCAL])[0]
 
     def _pose(self, x: Tensor) -> Tensor:
         layout = self.prior.layout
-        return posed(self.points, x[Layout.POSE], x[Layout.TRANSL], x[layout.betas], x[layout.expression])
+        parts = (Layout.POSE, Layout.TRANSL, layout.betas, layout.expression)
+        return posed(self.points, *(x[:, part] for part in parts))
 
     def _pixels_per_metre(self, x: Tensor) -> float:
-        depth = -self._pose(x)[: len(self.evidence.pixels), 2]
+        depth = -self._pose(x[None])[0, : len(self.evidence.pixels), 2]
         return float(x[Layout.LOG_FOCAL].exp() / depth.median().clamp(min=NEAREST))
 
     def _robustness(self) -> tuple[Tensor, Tensor]:
@@ -94,28 +95,31 @@ class Objective:
 
         def residuals(x: Tensor) -> tuple[Tensor, Tensor]:
             points = self._pose(x)
-            pixels = self.view.project(points, x[Layout.LOG_FOCAL])
-            robust = (pixels[:count] - observed) / (sigma * pixels_per_metre)[:, None]
+            pixels = self.view.project(points, x[:, Layout.LOG_FOCAL])
+            robust = (pixels[:, :count] - observed) / (sigma * pixels_per_metre)[:, None]
             if self.silhouette is not None:
-                robust = torch.cat([robust, _outside(self.silhouette, pixels[count:], pixels_per_metre)])
-            usual = ((x - self.prior.mean) / self.prior.std)[index]
-            coupling = (x[coupled[:, 1]] - x[coupled[:, 0]] * 2 / 3) / FINGER_COUPLING_STD
-            return robust, torch.cat([usual, coupling, self._limbs(points)])
+                robust = torch.cat([robust, _outside(self.silhouette, pixels[:, count:], pixels_per_metre)], dim=1)
+            usual = ((x - self.prior.mean) / self.prior.std)[:, index]
+            coupling = (x[:, coupled[:, 1]] - x[:, coupled[:, 0]] * 2 / 3) / FINGER_COUPLING_STD
+            return robust, torch.cat([usual, coupling, self._limbs(points)], dim=1)
 
         return residuals
 
     def _limbs(self, points: Tensor) -> Tensor:
-        """Deviation of limb directions from MediaPipe's guess in depth, [3 L]."""
-        from_, to = points[self.evidence.limb[:, 0]], points[self.evidence.limb[:, 1]]
-        direction = (to - from_) / ((to - from_).square().sum(1, keepdim=True) + 1e-8).sqrt()
+        """Deviation of limb directions from MediaPipe's guess in depth, [B, 3 L]."""
+        bones = points[:, self.evidence.limb[:, 1]] - points[:, self.evidence.limb[:, 0]]
+        direction = bones / (bones.square().sum(-1, keepdim=True) + 1e-8).sqrt()
         weight = torch.from_numpy(np.sqrt(self.evidence.limb_weight))[:, None]
-        return ((direction - torch.from_numpy(self.evidence.limb_direction)) * weight / LIMB_SIGMA).flatten()
+        return ((direction - torch.from_numpy(self.evidence.limb_direction)) * weight / LIMB_SIGMA).flatten(1)
 
 
 def _outside(silhouette: Silhouette, pixels: Tensor, pixels_per_metre: float) -> Tensor:
-    """Vectors [S, 2] from the matte to the points outside it, in sigmas; 0 for points inside it or off the picture."""
+    """Vectors [B, S, 2] from the matte to the points outside it, in sigmas; 0 inside it or off the picture.
+
+    The nearest pixel of the matte is that of the first of the B bodies: the others are tiny steps away from it.
+    """
     height, width = silhouette.inside.shape
-    column, row = pixels.detach().floor().long().unbind(1)
+    column, row = pixels[0].floor().long().unbind(1)
     seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     column, row = column.clamp(0, width - 1), row.clamp(0, height - 1)
     counts = seen & ~silhouette.inside[row, column]

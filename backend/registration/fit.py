@@ -18,6 +18,7 @@ from .confidence import judge
 from .ground import grounded
 from .parameters import Layout
 from .stages import Fit, fit_body_pose, fit_face, fit_hands, fit_limbs, fit_outline, prepare
+from .surface import clothe
 
 LEVEL = np.diag([1.0, -1.0, -1.0, 1.0])
 """World to camera of the fitting frame: at the origin, looking along -Z."""
@@ -55,7 +56,7 @@ def register(observations: Observations, model: BodyModel, *, progress: Progress
     Raises:
         VivantError: too little of the person is seen to place a body.
     """
-    return fit_body(observations, model, progress=progress)
+    return clothe(observations, fit_body(observations, model, progress=progress), model)
 
 
 def _registration(

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.func import jvp, vmap
 
 FIRST_DAMPING, LARGEST_DAMPING = 1e-2, 1e6
 
 
+DIFFERENCE = 1e-6
+"""Step of the forward differences: in double precision the derivatives are good to about six digits."""
+
 Problem = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""x [B, P] -> robust [B, M, D], plain [B, K]."""
 
 
 def cost(robust: Tensor, plain: Tensor, weight: Tensor, scale: Tensor) -> Tensor:
@@ -30,7 +33,7 @@ class Solution:
 
 
 def minimise(
-    residuals: Problem,  # x [P] -> robust [M, D], plain [K]
+    residuals: Problem,
     weight: Tensor,  # [M]
     scale: Tensor,  # [M]
     start: Tensor,  # [P]
@@ -45,17 +48,16 @@ def minimise(
     index = torch.tensor(free)
     x = start.clone()
     x[index] = x[index].clamp(low[index], high[index])
-    basis = torch.eye(len(x), dtype=x.dtype)[index]
-    damping, best = FIRST_DAMPING, float(cost(*residuals(x), weight, scale))
+    damping, best = FIRST_DAMPING, _value(residuals, x, weight, scale)
     for _ in range(steps):
-        hessian, gradient = _normal_equations(residuals, weight, scale, x, basis)
+        hessian, gradient = _normal_equations(residuals, weight, scale, x, index)
         before = best
         while damping < LARGEST_DAMPING:
             trial = x.clone()
             trial[index] = (x[index] - _step(hessian, gradient, x[index], low[index], high[index], damping)).clamp(
                 low[index], high[index]
             )
-            value = float(cost(*residuals(trial), weight, scale))
+            value = _value(residuals, trial, weight, scale)
             if value < best:
                 x, best, damping = trial, value, max(damping / 5, 1e-7)
                 break
@@ -65,18 +67,23 @@ def minimise(
     return Solution(x, best)
 
 
+def _value(residuals: Problem, x: Tensor, weight: Tensor, scale: Tensor) -> float:
+    robust, plain = residuals(x[None])
+    return float(cost(robust[0], plain[0], weight, scale))
+
+
 def _normal_equations(
-    residuals: Problem, weight: Tensor, scale: Tensor, x: Tensor, basis: Tensor
+    residuals: Problem, weight: Tensor, scale: Tensor, x: Tensor, index: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Gauss-Newton matrix [N, N] and gradient [N], robust rows reweighted at `x`."""
-    tangents = vmap(lambda v: jvp(residuals, (x,), (v,))[1])(basis)  # [N, M, D], [N, K]
-    robust, plain = residuals(x)
+    nearby = x.repeat(len(index) + 1, 1)
+    nearby[torch.arange(1, len(nearby)), index] += DIFFERENCE
+    robust, plain = residuals(nearby)
     limit = scale.square()
-    share = weight * (limit / (limit + robust.square().sum(1))).square()  # half the derivative of the robust cost
-    robust_rows = (tangents[0] * share.sqrt()[:, None]).flatten(1)
-    jacobian = torch.cat([robust_rows, tangents[1]], dim=1)
-    value = torch.cat([(robust * share.sqrt()[:, None]).flatten(), plain])
-    return jacobian @ jacobian.T, jacobian @ value
+    share = weight * (limit / (limit + robust[0].square().sum(1))).square()  # half the derivative of the robust cost
+    rows = torch.cat([(robust * share.sqrt()[:, None]).flatten(1), plain], dim=1)
+    jacobian = (rows[1:] - rows[0]) / DIFFERENCE
+    return jacobian @ jacobian.T, jacobian @ rows[0]
 
 
 def _step(hessian: Tensor, gradient: Tensor, x: Tensor, low: Tensor, high: Tensor, damping: float) -> Tensor:

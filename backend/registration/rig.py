@@ -68,22 +68,27 @@ def build_rig(model: BodyModel) -> Rig:
 
 def posed(
     points: Posable,
-    full_pose: Tensor,  # [165] axis-angle, radians
-    transl: Tensor,  # [3] metres
-    betas: Tensor,  # [B]
-    expression: Tensor,  # [E]
-) -> Tensor:  # [P, 3] metres, world
-    """`Posable.pose` for one frame in plain tensor operations, which forward-mode differentiation can pass through."""
-    shaped = points.shape(betas)
-    rotations = rodrigues(full_pose.view(1, NUM_JOINTS, 3))
-    rest_joints = shaped.joints + (expression @ points.joint_expression_deltas.flatten(1)).view(NUM_JOINTS, 3)
-    transforms = pose_joints(rotations, rest_joints[None], transl[None])[0][0, :, :3]  # [55, 3, 4]
-    rest = shaped.vertices + (expression @ points.expression_deltas.flatten(1)).view(-1, 3)
+    full_pose: Tensor,  # [B, 165] axis-angle, radians
+    transl: Tensor,  # [B, 3] metres
+    betas: Tensor,  # [B, num_betas]
+    expression: Tensor,  # [B, E]
+) -> Tensor:  # [B, P, 3] metres, world
+    """`Posable.pose` for bodies that differ in shape as well, without derivatives."""
+    rotations = rodrigues(full_pose.view(-1, NUM_JOINTS, 3))
+    rest_joints = points.joint_template + _sum(betas, points.joint_shape_dirs)
+    rest_joints = rest_joints + _sum(expression, points.joint_expression_deltas)
+    transforms = pose_joints(rotations, rest_joints, transl)[0][:, :, :3]  # [B, 55, 3, 4]
+    rest = points.template + _sum(betas, points.shape_dirs) + _sum(expression, points.expression_deltas)
     if points.pose_dirs is not None:
-        turned = (rotations[0, 1:] - torch.eye(3, dtype=rest.dtype)).flatten()
-        rest = rest + (turned @ points.pose_dirs.flatten(1)).view(-1, 3)
-    blended = (points.weights @ transforms.flatten(1)).view(-1, 3, 4)
-    return (blended[..., :3] * rest[:, None]).sum(-1) + blended[..., 3]
+        rest = rest + _sum((rotations[:, 1:] - torch.eye(3, dtype=rest.dtype)).flatten(1), points.pose_dirs)
+    blended = (points.weights @ transforms.flatten(2)).view(*rest.shape, 4)
+    return (blended[..., :3] * rest[:, :, None]).sum(-1) + blended[..., 3]
+
+
+def _sum(coefficients: Tensor, directions: Tensor) -> Tensor:
+    """`directions` [C, N, 3] weighted by the first columns of `coefficients` [B, C' <= C]: [B, N, 3]."""
+    count = coefficients.shape[1]
+    return (coefficients @ directions[:count].flatten(1)).view(len(coefficients), -1, 3)
 
 
 def joined(parts: list[Posable]) -> Posable:
