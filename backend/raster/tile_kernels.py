@@ -2,7 +2,7 @@
 
 A tile keeps its pixels' state in one flat buffer of planes of 256 floats, and every inner loop runs over the 16 pixels
 of a row with selects instead of branches, so that the compiler turns a row into one or two vector instructions per
-operation. Backward walks front to back like forward and repeats its decisions exactly; what lies behind a splat is
+operation. Backward walks front to back like forward and repeats its decisions; what lies behind a splat is
 the pixel's known total minus what has passed, so nothing per pixel and splat is stored between the two.
 """
 
@@ -118,7 +118,6 @@ def composite(
         for index in range(share, len(busy), shares):
             top, left = _corner(busy[index], alpha.shape[1])
             _clear(state, open_rows, top, left, alpha.shape)
-            state[_RED:_X] = _ZERO
             start, stop = tile_starts[busy[index]], tile_starts[busy[index] + 1]
             for slot in range(start, stop):
                 if (slot - start) % _LOOK == _LOOK - 1 and not _look(state, open_rows):
@@ -180,7 +179,7 @@ def _corner(tile: int, width: int) -> tuple[int, int]:
 
 @kernel
 def _clear(state: np.ndarray, open_rows: np.ndarray, top: int, left: int, shape: tuple[int, int]) -> None:
-    state[:_RED] = _ZERO
+    state[:] = _ZERO  # all of it: what lies outside the image is blended too, and must stay finite
     for y in range(TILE):
         for x in range(TILE):
             at = np.uint64(y * TILE + x)

@@ -38,12 +38,14 @@ def values_and_gradients(tensors, view, provider, seed=0, device="cpu"):
 
 
 def assert_gradients_close(actual, expected, relative=1e-2, cosine=0.9999):
-    """Relative L2 and direction, tensor by tensor: single pixels on the edge of the cut-off may differ."""
+    """Relative L2 and direction of each tensor that matters at all (a round Gaussian's rotation does not).
+
+    The tolerance leaves room for single pixels on the edge of the cut-off.
+    """
+    noise = 1e-6 * max(float(tensor.norm()) for tensor in expected)
     for name, a, b in zip(NAMES, actual, expected, strict=True):
         assert torch.isfinite(a).all(), name
-        size = b.norm()
-        if size == 0:
-            assert a.norm() == 0, name
-            continue
-        assert (a - b).norm() / size < relative, (name, ((a - b).norm() / size).item())
-        assert torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0) > cosine, name
+        error, size = float((a - b).norm()), float(b.norm())
+        assert error <= relative * size + noise, f"{name}: off by {error} of {size}"
+        if size > 100 * noise:
+            assert torch.nn.functional.cosine_similarity(a.flatten(), b.flatten(), dim=0) > cosine, name
