@@ -1,0 +1,55 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shared.errors import VivantError
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder to write to; on success it takes the name `path`, on failure it goes.
+
+    Missing folders are made.
+
+    Raises:
+        VivantError: the folder cannot be written to, or the disk is full.
+    """
+    # The suffix stays, for encoders choose their container by it.
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    finally:
+        if os.path.lexists(temporary):
+            temporary.unlink()
+
+
+def ensure_writable(folder: Path) -> None:
+    """Find out before the work starts whether `folder` (made if missing) takes files.
+
+    Raises:
+        VivantError: it does not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> VivantError:
+    cause = error.strerror or error
+    return VivantError(f"Cannot write {path}: {cause}. Free some disk space, or choose a folder you may write to.")
