@@ -66,7 +66,7 @@ def test_the_person_moves_through_the_picture(avatar, model):
     assert frames[0].rgb.shape == (SIZE, SIZE, 3)
     solid = frames[0].alpha > 0.9
     assert solid.sum() > 50
-    np.testing.assert_allclose(frames[0].rgb[solid], 0.5 * frames[0].alpha[solid][:, None], atol=1e-3)
+    np.testing.assert_allclose(frames[0].rgb[solid, 0], 0.5 * frames[0].alpha[solid], atol=1e-3)
     np.testing.assert_allclose(frames[0].depth[solid], 3.0, atol=0.4)
 
 
