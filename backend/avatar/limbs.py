@@ -1,0 +1,54 @@
+"""Which limb a point of the surface belongs to: colours never travel from one limb to another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from shared.skeleton import JOINT_INDEX, JOINT_NAMES, LEFT_HAND, NUM_JOINTS, RIGHT_HAND
+
+LIMBS: dict[str, tuple[str, ...]] = {
+    "trunk": ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar"),
+    "neck": ("neck",),
+    "head": ("head", "jaw", "left_eye", "right_eye"),
+    **{f"{side}_upper_arm": (f"{side}_shoulder",) for side in ("left", "right")},
+    **{f"{side}_forearm": (f"{side}_elbow",) for side in ("left", "right")},
+    "left_hand": ("left_wrist", *JOINT_NAMES[LEFT_HAND]),
+    "right_hand": ("right_wrist", *JOINT_NAMES[RIGHT_HAND]),
+    **{f"{side}_thigh": (f"{side}_hip",) for side in ("left", "right")},
+    **{f"{side}_shin": (f"{side}_knee",) for side in ("left", "right")},
+    **{f"{side}_foot": (f"{side}_ankle", f"{side}_foot") for side in ("left", "right")},
+}
+"""Limb -> the joints whose skin it is."""
+
+BONES: dict[str, tuple[str, str]] = {
+    "trunk": ("pelvis", "neck"),
+    "neck": ("neck", "head"),
+    "head": ("neck", "head"),
+    **{f"{side}_upper_arm": (f"{side}_shoulder", f"{side}_elbow") for side in ("left", "right")},
+    **{f"{side}_forearm": (f"{side}_elbow", f"{side}_wrist") for side in ("left", "right")},
+    **{f"{side}_hand": (f"{side}_wrist", f"{side}_middle1") for side in ("left", "right")},
+    **{f"{side}_thigh": (f"{side}_hip", f"{side}_knee") for side in ("left", "right")},
+    **{f"{side}_shin": (f"{side}_knee", f"{side}_ankle") for side in ("left", "right")},
+    **{f"{side}_foot": (f"{side}_ankle", f"{side}_foot") for side in ("left", "right")},
+}
+"""Limb -> the joints at the ends of its axis; the first one carries it."""
+
+LIMB_NAMES = tuple(LIMBS)
+_LIMB_OF_JOINT = np.zeros(NUM_JOINTS, dtype=np.int8)
+for _index, _name in enumerate(LIMB_NAMES):
+    _LIMB_OF_JOINT[[JOINT_INDEX[joint] for joint in LIMBS[_name]]] = _index
+
+
+def limb_of(weights: np.ndarray) -> np.ndarray:
+    """Limb index (into `LIMB_NAMES`) of points [N] with skinning `weights` [N, 55]: the limb with the largest share."""
+    share = np.zeros((len(weights), len(LIMB_NAMES)), dtype=weights.dtype)
+    for limb in range(len(LIMB_NAMES)):
+        share[:, limb] = weights[:, limb == _LIMB_OF_JOINT].sum(1)
+    return share.argmax(1).astype(np.int8)
+
+
+def twin(limb: int) -> int:
+    """The limb on the other side; itself for those in the middle."""
+    name = LIMB_NAMES[limb]
+    swapped = name.replace("left", "@").replace("right", "left").replace("@", "right")
+    return LIMB_NAMES.index(swapped)

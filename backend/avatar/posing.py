@@ -1,0 +1,88 @@
+"""From an avatar and a pose to Gaussians in the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.avatar.surface import Surface, clothed_surface
+from backend.body.model import BodyModel
+from backend.stages import Avatar
+
+OPACITY = 0.95
+"""Of every visible Gaussian, fixed as in the paper: near 1, so that surfaces hide what lies behind them."""
+
+
+@dataclass(frozen=True)
+class Gaussians:
+    """What the rasteriser draws."""
+
+    means: Tensor  # [N, 3] metres, world
+    quats_wxyz: Tensor  # [N, 4]
+    scales: Tensor  # [N, 3] metres
+    opacities: Tensor  # [N]
+    colors: Tensor  # [N, 3] display-referred sRGB
+
+
+@dataclass(frozen=True)
+class Binding:
+    """Where each Gaussian hangs on the rest surface, and what moves it there. Constant while its offset is trained."""
+
+    position: Tensor  # [N, 3] metres, surface point in the rest pose
+    frame: Tensor  # [N, 3, 3] columns tangent, bitangent, normal of the rest triangle
+    weights: Tensor  # [N, 55]
+    moved: Tensor  # [P] int64, the Gaussians that expressions move
+    deltas: Tensor  # [E, P, 3] metres, how
+
+    def pose(self, offset: Tensor, transforms: Tensor, expression: Tensor) -> Tensor:
+        """Posed centres [N, 3] for `offset` [N, 3] in the triangles' frames, one frame's joint `transforms`
+        [55, 4, 4] and `expression` [E]."""
+        canonical = self.position + (self.frame @ offset[:, :, None])[:, :, 0]
+        canonical = canonical.index_add(0, self.moved, torch.einsum("e,epk->pk", expression, self.deltas))
+        blended = (self.weights @ transforms[:, :3].reshape(-1, 12)).view(-1, 3, 4)
+        return (blended[:, :, :3] @ canonical[:, :, None])[:, :, 0] + blended[:, :, 3]
+
+
+def bind(surface: Surface, face: Tensor, barycentric: Tensor) -> Binding:
+    """Attach points to a surface. `face` [N] int64, `barycentric` [N, 3]."""
+    triangles = torch.as_tensor(surface.faces)[face]  # [N, 3]
+    corners = surface.vertices[triangles]
+    tangent = torch.nn.functional.normalize(corners[:, 1] - corners[:, 0], dim=1)
+    normal = torch.linalg.cross(tangent, corners[:, 2] - corners[:, 0])
+    normal = torch.nn.functional.normalize(normal, dim=1)
+    frame = torch.stack([tangent, torch.linalg.cross(normal, tangent), normal], dim=2)
+    mix = barycentric[:, :, None]
+    mobile = (surface.expression_deltas != 0).any(dim=2).any(dim=0)  # [V+H]
+    moved = mobile[triangles].any(dim=1).nonzero()[:, 0]
+    return Binding(
+        position=(corners * mix).sum(1),
+        frame=frame,
+        weights=(surface.weights[triangles] * mix).sum(1),
+        moved=moved,
+        deltas=(surface.expression_deltas[:, triangles[moved]] * mix[moved]).sum(2),
+    )
+
+
+class PosableAvatar:
+    """An avatar ready to be posed again and again on one device."""
+
+    def __init__(self, avatar: Avatar, model: BodyModel, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cpu")
+        surface = clothed_surface(model, avatar.registration)
+        binding = bind(surface, torch.as_tensor(avatar.face).long(), torch.as_tensor(avatar.barycentric))
+        self._binding = Binding(*(tensor.to(self.device) for tensor in vars(binding).values()))
+        self._skeleton = model.subset(torch.zeros(0, dtype=torch.long))
+        self._shaped = self._skeleton.shape(torch.as_tensor(avatar.registration.betas, dtype=torch.float32))
+        self._offset = torch.as_tensor(avatar.offset).to(self.device)
+        self._scales = torch.as_tensor(avatar.log_scale).exp().expand(-1, 3).contiguous().to(self.device)
+        self._opacities = (OPACITY * torch.as_tensor(avatar.visibility)).to(self.device)
+        self._colors = torch.as_tensor(avatar.rgb).sigmoid().to(self.device)
+        self._quats = torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(len(avatar.face), 1).to(self.device)
+
+    def pose(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> Gaussians:
+        """Gaussians of one frame: `full_pose` [165], `transl` [3] metres, `expression` [E] of the body's own basis."""
+        body = self._skeleton.pose(self._shaped, full_pose[None], transl[None], expression[None])
+        means = self._binding.pose(self._offset, body.transforms[0].to(self.device), expression.to(self.device))
+        return Gaussians(means, self._quats, self._scales, self._opacities, self._colors)

@@ -1,0 +1,77 @@
+"""What the photo says about each texel: where it falls, whether it is seen, and its colour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt, map_coordinates, minimum_filter
+
+from backend.avatar.surface import Surface
+from backend.avatar.texels import Texels
+from backend.body.geometry import vertex_normals
+from backend.raster.mesh import rasterize_mesh
+from backend.stages import Observations
+from shared.camera import Camera
+
+FACING = 0.25
+"""Cosine to the view below which a texel is seen too flat to trust its colour."""
+EDGE_PIXELS = 2
+"""Pixels next to the matte's edge, or next to something nearer, whose colour may be another surface's."""
+STEP_METRES = 0.02
+"""A nearer surface this much in front counts as another one."""
+BURIED_METRES = 0.008
+"""A texel this far behind the visible surface is hidden by it."""
+BORDER_METRES = 0.04
+"""Width of the soft edge where the photo ends."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The photo's word on M texels."""
+
+    color: np.ndarray  # [M, 3] sRGB in [0, 1]; meaningless where not known
+    known: np.ndarray  # [M] bool: seen plainly enough to take the colour
+    facing: np.ndarray  # [M] cosine between normal and view
+    inside: np.ndarray  # [M] in [0, 1]: 0 beyond the photo's border, 1 well inside
+
+
+def project_photo(observations: Observations, surface: Surface, posed: np.ndarray, texels: Texels, camera: Camera) -> Evidence:
+    """Look every texel up in the photo. `posed` [V+H, 3] is the surface in the photo's pose, world metres."""
+    points = texels.interpolate(posed, surface.faces)
+    normals = texels.interpolate(vertex_normals(posed, surface.faces), surface.faces)
+    rays = camera.centre - points
+    facing = (normals * rays).sum(1) / (np.linalg.norm(rays, axis=1) * np.linalg.norm(normals, axis=1) + 1e-9)
+    pixels, depth = camera.project(points)
+    buffer = rasterize_mesh(posed, surface.faces, camera).depth
+    inside = _inside(pixels, depth, camera)
+    trusted = _trusted_pixels(observations.alpha, buffer)
+    column = np.clip(pixels[:, 0].astype(int), 0, camera.width - 1)
+    row = np.clip(pixels[:, 1].astype(int), 0, camera.height - 1)
+    visible = (inside > 0) & (depth < buffer[row, column] + BURIED_METRES)
+    return Evidence(
+        color=sample_image(observations.foreground / np.float32(255.0), pixels),
+        known=visible & trusted[row, column] & (facing > FACING),
+        facing=facing,
+        inside=inside,
+    )
+
+
+def sample_image(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Bilinear samples [M, C] of `image` [H, W, C] at `pixels` [M, 2], pixel centres at +0.5, clamped at the border."""
+    at = (pixels - 0.5).T[::-1]
+    return np.stack([map_coordinates(image[..., c], at, order=1, mode="nearest") for c in range(image.shape[2])], axis=1)
+
+
+def _trusted_pixels(alpha: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Pixels whose colour belongs to the surface drawn there: off the matte's edge and off whatever stands nearer."""
+    deep_inside = distance_transform_edt(np.pad(alpha > 0.9, 1, mode="edge"))[1:-1, 1:-1] > EDGE_PIXELS
+    nearest = minimum_filter(depth, size=2 * EDGE_PIXELS + 1)
+    return deep_inside & (depth < nearest + STEP_METRES)
+
+
+def _inside(pixels: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:
+    margin = np.minimum(pixels, np.array([camera.width, camera.height]) - pixels).min(1)
+    metres = margin * depth / camera.K[0, 0]
+    ramp = np.clip(metres / BORDER_METRES, 0.0, 1.0)
+    return ramp * ramp * (3 - 2 * ramp)
