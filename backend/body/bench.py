@@ -11,7 +11,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numba
 import torch
 from torch import Tensor
 
@@ -28,13 +27,12 @@ def bench_posing(batches: Sequence[int] = (1, 64), threads: Sequence[int] = (1, 
     Raises:
         VivantError: `smplx` is not installed.
     """
-    before = torch.get_num_threads(), numba.get_num_threads()
+    before = torch.get_num_threads()
     model, reference = BodyModel.load(), load_reference()
     try:
         return [_row(model, reference, batch, count) for count in threads for batch in batches]
     finally:
-        torch.set_num_threads(before[0])
-        numba.set_num_threads(before[1])
+        torch.set_num_threads(before)
 
 
 def load_reference(path: Path | None = None, **options: Any) -> Any:
@@ -62,7 +60,6 @@ def run_reference(reference: Any, betas: Tensor, full_pose: Tensor, transl: Tens
 
 def _row(model: BodyModel, reference: Any, batch: int, threads: int) -> dict[str, Any]:
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     random = torch.Generator().manual_seed(0)
     betas = torch.randn(model.num_betas, generator=random)
     pose, transl = 0.4 * torch.randn(batch, 165, generator=random), torch.randn(batch, 3, generator=random)

@@ -77,7 +77,7 @@ class Posable:
         rotations = rodrigues(full_pose.reshape(-1, NUM_JOINTS, 3))
         rest_joints = shaped.joints + _combine(expression, self.joint_expression_deltas)
         transforms, joints = pose_joints(rotations, rest_joints, transl)
-        rest = (shaped.vertices + self._correctives(rotations)).index_add(1, *self._expression(expression))
+        rest = self._corrected(shaped.vertices, rotations).index_add(1, *self._expression(expression))
         return PosedBody(skin(self._skinning, transforms, rest), joints, transforms)
 
     def subset(self, vertices: Tensor) -> Posable:
@@ -112,12 +112,12 @@ class Posable:
         moved, deltas = self._expressive
         return moved, _combine(expression, deltas)
 
-    def _correctives(self, rotations: Tensor) -> Tensor:
-        """Pose correctives of the rest pose, [B, V, 3]."""
+    def _corrected(self, vertices: Tensor, rotations: Tensor) -> Tensor:
+        """The rest pose with the model's pose correctives, if it has any: [B, V, 3]."""
         if self.pose_dirs is None:
-            return self.template.new_zeros(len(rotations), 1, 1)
+            return vertices.expand(len(rotations), -1, -1)
         identity = torch.eye(3, dtype=rotations.dtype, device=rotations.device)
-        return _combine((rotations[:, 1:] - identity).flatten(1), self.pose_dirs)
+        return vertices + _combine((rotations[:, 1:] - identity).flatten(1), self.pose_dirs)
 
 
 def rodrigues(axis_angle: Tensor) -> Tensor:

@@ -7,12 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import prange
 from torch import Tensor
 
-from backend.raster.jit import parallel_kernel
-
-_BLOCK = 2048  # vertices per unit of parallel work
+from backend.raster.jit import kernel
 
 
 @dataclass(frozen=True)
@@ -65,15 +62,16 @@ class _CompiledSkin(torch.autograd.Function):
     def backward(ctx: Any, upstream: Tensor) -> tuple[None, Tensor, Tensor]:
         transforms, rest = ctx.saved_tensors
         sparse: SkinningWeights = ctx.weights
-        blocks = -(-rest.shape[1] // _BLOCK)
-        to_rest = torch.empty_like(rest)
-        to_transforms = transforms.new_zeros(len(rest), blocks, *transforms.shape[1:])
+        to_transforms, to_rest = torch.zeros_like(transforms), torch.zeros_like(rest)
         arrays = [tensor.numpy() for tensor in (transforms, rest, upstream.contiguous(), to_transforms, to_rest)]
         _skin_backward(sparse.start, sparse.joint, sparse.weight, *arrays)
-        return None, to_transforms.sum(1), to_rest
+        return None, to_transforms, to_rest
 
 
-@parallel_kernel
+# One thread each: 0.1 ms a frame is less than waking a second one costs when the machine is busy.
+
+
+@kernel
 def _skin(
     start: np.ndarray,
     joint: np.ndarray,
@@ -82,11 +80,8 @@ def _skin(
     rest: np.ndarray,  # [B, V, 3]
     skinned: np.ndarray,  # [B, V, 3], written
 ) -> None:
-    frames, vertices = rest.shape[:2]
-    blocks = (vertices + _BLOCK - 1) // _BLOCK
-    for task in prange(frames * blocks):
-        b, first = task // blocks, task % blocks * _BLOCK
-        for v in range(first, min(first + _BLOCK, vertices)):
+    for b in range(rest.shape[0]):
+        for v in range(rest.shape[1]):
             x, y, z = rest[b, v, 0], rest[b, v, 1], rest[b, v, 2]
             px = py = pz = weight.dtype.type(0)
             for n in range(start[v], start[v + 1]):
@@ -97,7 +92,7 @@ def _skin(
             skinned[b, v, 0], skinned[b, v, 1], skinned[b, v, 2] = px, py, pz
 
 
-@parallel_kernel
+@kernel
 def _skin_backward(
     start: np.ndarray,
     joint: np.ndarray,
@@ -105,19 +100,15 @@ def _skin_backward(
     transforms: np.ndarray,  # [B, 55, 3, 4]
     rest: np.ndarray,  # [B, V, 3]
     upstream: np.ndarray,  # [B, V, 3]
-    to_transforms: np.ndarray,  # [B, blocks, 55, 3, 4], added to: each block its own, so that threads never collide
-    to_rest: np.ndarray,  # [B, V, 3], written
+    to_transforms: np.ndarray,  # [B, 55, 3, 4], added to
+    to_rest: np.ndarray,  # [B, V, 3], added to
 ) -> None:
-    frames, vertices = rest.shape[:2]
-    blocks = to_transforms.shape[1]
-    for task in prange(frames * blocks):
-        b, block = task // blocks, task % blocks
-        for v in range(block * _BLOCK, min((block + 1) * _BLOCK, vertices)):
+    for b in range(rest.shape[0]):
+        for v in range(rest.shape[1]):
             x, y, z = rest[b, v, 0], rest[b, v, 1], rest[b, v, 2]
             gx, gy, gz = upstream[b, v, 0], upstream[b, v, 1], upstream[b, v, 2]
-            to_rest[b, v, :] = 0
             for n in range(start[v], start[v + 1]):
-                w, T, D = weight[n], transforms[b, joint[n]], to_transforms[b, block, joint[n]]
+                w, T, D = weight[n], transforms[b, joint[n]], to_transforms[b, joint[n]]
                 for row, g in enumerate((w * gx, w * gy, w * gz)):
                     to_rest[b, v, 0] += g * T[row, 0]
                     to_rest[b, v, 1] += g * T[row, 1]
