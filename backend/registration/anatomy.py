@@ -5,22 +5,28 @@ from __future__ import annotations
 Triple = tuple[float, float, float]
 
 POSE_TABLE: dict[str, tuple[Triple, Triple]] = {
-    "left_hip": ((-0.03, 0.0, 0.05), (0.45, 0.3, 0.25)),
-    "left_knee": ((0.08, 0.0, 0.0), (0.5, 0.08, 0.08)),
-    "left_ankle": ((0.0, 0.0, 0.0), (0.25, 0.15, 0.12)),
-    "left_foot": ((0.0, 0.0, 0.0), (0.1, 0.03, 0.03)),
-    "spine1": ((0.02, 0.0, 0.0), (0.15, 0.08, 0.08)),
-    "spine2": ((0.02, 0.0, 0.0), (0.1, 0.08, 0.06)),
-    "spine3": ((0.0, 0.0, 0.0), (0.08, 0.08, 0.06)),
-    "neck": ((0.05, 0.0, 0.0), (0.2, 0.25, 0.15)),
-    "head": ((0.0, 0.0, 0.0), (0.2, 0.25, 0.15)),
-    "left_collar": ((0.0, -0.03, -0.05), (0.06, 0.1, 0.1)),
-    "left_shoulder": ((0.0, -0.15, -1.0), (0.5, 0.5, 0.6)),
-    "left_elbow": ((-0.2, -0.3, 0.0), (0.4, 0.7, 0.12)),
-    "left_wrist": ((-0.1, 0.0, 0.0), (0.4, 0.2, 0.3)),
+    "left_hip": ((-0.03, 0.0, 0.05), (0.2, 0.15, 0.12)),
+    "left_knee": ((0.06, 0.0, 0.0), (0.12, 0.05, 0.05)),
+    "left_ankle": ((0.0, 0.0, 0.0), (0.15, 0.1, 0.08)),
+    "left_foot": ((0.0, 0.0, 0.0), (0.08, 0.03, 0.03)),
+    "spine1": ((0.02, 0.0, 0.0), (0.1, 0.06, 0.06)),
+    "spine2": ((0.02, 0.0, 0.0), (0.08, 0.06, 0.05)),
+    "spine3": ((0.0, 0.0, 0.0), (0.06, 0.06, 0.05)),
+    "neck": ((0.05, 0.0, 0.0), (0.12, 0.15, 0.1)),
+    "head": ((0.0, 0.0, 0.0), (0.12, 0.15, 0.1)),
+    "left_collar": ((0.0, -0.03, -0.05), (0.05, 0.07, 0.07)),
+    "left_shoulder": ((0.0, -0.2, -1.05), (0.25, 0.25, 0.35)),
+    "left_elbow": ((-0.2, -0.2, 0.0), (0.25, 0.3, 0.06)),
+    "left_wrist": ((-0.1, 0.0, 0.0), (0.25, 0.12, 0.2)),
 }
+"""Joint -> mean and spread, radians about x, y, z of the T-pose; the left stands for both sides.
 
-"""Joint -> mean and standard deviation, radians about x, y, z of the T-pose; the left stands for both sides."""
+Of someone who stands and lets the arms hang, for that is most people in photos; the tails are heavy (`TAIL`), so that
+a raised arm or a bent knee costs little more the further it goes.
+"""
+
+TAIL = 2.0
+"""Degrees of freedom of the body joints' prior, a Student-like one: cost 1/2 TAIL log(1 + u^2 / TAIL)."""
 
 LIMIT_TABLE: dict[str, tuple[Triple, Triple]] = {
     "left_hip": ((-2.2, -0.9, -0.6), (0.7, 0.9, 1.2)),

@@ -12,7 +12,7 @@ from torch import Tensor
 from backend.body.posing import Posable
 from shared.skeleton import LEFT_HAND, RIGHT_HAND
 
-from .evidence import LIMB_SIGMA, WRONG_AFTER, Evidence, Silhouette
+from .evidence import WRONG_AFTER, Evidence, Silhouette
 from .levenberg import Solution, minimise
 from .parameters import Layout, Prior
 from .rig import posed
@@ -99,7 +99,7 @@ class Objective:
             robust = (pixels[:, :count] - observed) / (sigma * pixels_per_metre)[:, None]
             if self.silhouette is not None:
                 robust = torch.cat([robust, _outside(self.silhouette, pixels[:, count:], pixels_per_metre)], dim=1)
-            usual = ((x - self.prior.mean) / self.prior.std)[:, index]
+            usual = self.prior.deviation(x)[:, index]
             coupling = (x[:, coupled[:, 1]] - x[:, coupled[:, 0]] * 2 / 3) / FINGER_COUPLING_STD
             return robust, torch.cat([usual, coupling, self._limbs(points)], dim=1)
 
@@ -110,7 +110,7 @@ class Objective:
         bones = points[:, self.evidence.limb[:, 1]] - points[:, self.evidence.limb[:, 0]]
         direction = bones / (bones.square().sum(-1, keepdim=True) + 1e-8).sqrt()
         weight = torch.from_numpy(np.sqrt(self.evidence.limb_weight))[:, None]
-        return ((direction - torch.from_numpy(self.evidence.limb_direction)) * weight / LIMB_SIGMA).flatten(1)
+        return ((direction - torch.from_numpy(self.evidence.limb_direction)) * weight).flatten(1)
 
 
 def _outside(silhouette: Silhouette, pixels: Tensor, pixels_per_metre: float) -> Tensor:

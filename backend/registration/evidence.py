@@ -26,7 +26,10 @@ FACE_SHARE = 0.15
 
 LIMBS = ((11, 13), (13, 15), (12, 14), (14, 16), (23, 25), (25, 27), (24, 26), (26, 28), (12, 11), (24, 23))
 """Pairs of pose landmarks whose direction in MediaPipe's world frame is used."""
-LIMB_SIGMA = 0.35
+LIMB_LEAN = np.array([-0.04, 0.19, -0.04, 0.19, 0.065, -0.15, 0.065, -0.15, 0.0, 0.0])
+"""Depth that MediaPipe adds to the unit direction of each limb of a person who faces it: it bends elbows and knees."""
+LIMB_SIGMA = np.array([0.25, 0.38, 0.25, 0.38, 0.21, 0.22, 0.21, 0.22, 0.13, 0.12])
+"""What is left of its error in depth. Both measured by `calibrate.py`."""
 
 BARE_SIGMA, CLOTHED_SIGMA = 0.006, 0.012
 """Metres by which the body may stand out of the matte, where skin shows and under clothes."""
@@ -37,13 +40,12 @@ BARE_JOINTS = ("head", "jaw", "neck", "left_foot", "right_foot")
 class Evidence:
     """Rows for the points of one rig group after the other."""
 
-    groups: tuple[str, ...]
     pixels: np.ndarray  # [M, 2]
     weight: np.ndarray  # [M], 0 where there is nothing to see
     sigma: np.ndarray  # [M] metres
     limb: np.ndarray  # [L, 2] rows of the pose group
     limb_direction: np.ndarray  # [L, 3] unit, world axes (x right, y up, z to the camera)
-    limb_weight: np.ndarray  # [L]
+    limb_weight: np.ndarray  # [L] of a squared difference
 
     def with_limbs(self, direction: np.ndarray, weight: np.ndarray) -> Evidence:
         """The same with other limb directions [L, 3] and weights [L]."""
@@ -69,8 +71,9 @@ def gather(observations: Observations, rig: Rig, groups: tuple[str, ...]) -> Evi
     }
     pixels, weight, sigma = (np.concatenate(columns) for columns in zip(*(sets[name] for name in groups), strict=True))
     limb = np.array(LIMBS)
-    limb_weight = observations.body.confidence[limb].min(axis=1) * ("pose" in groups)
-    return Evidence(groups, pixels, weight, sigma, limb, _limb_directions(observations), limb_weight)
+    confidence = observations.body.confidence[limb].min(axis=1)
+    direction = _straightened(limb_directions(observations.body_world))
+    return Evidence(pixels, weight, sigma, limb, direction, confidence / LIMB_SIGMA**2)
 
 
 def silhouette(observations: Observations, rig: Rig) -> Silhouette:
@@ -105,8 +108,15 @@ def _pose(observations: Observations) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return points, weight, sigma
 
 
-def _limb_directions(observations: Observations) -> np.ndarray:
-    """Unit vectors [L, 3] along `LIMBS`; MediaPipe's y points down and its z away."""
-    world = observations.body_world * [1.0, -1.0, -1.0]
+def limb_directions(body_world: np.ndarray) -> np.ndarray:
+    """Unit vectors [L, 3] along `LIMBS` in world axes, from `body_world` [33, 3], whose y is down and z away."""
+    world = body_world * [1.0, -1.0, -1.0]
     vectors = np.array([world[end] - world[start] for start, end in LIMBS])
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+
+
+def _straightened(direction: np.ndarray) -> np.ndarray:
+    """Limb directions [L, 3] without `LIMB_LEAN`, which turns with the person: 0 in profile, reversed from behind."""
+    facing = (direction[8] + direction[9])[0] / 2  # the left shoulder and hip are at +x of one who faces the camera
+    upright = direction - LIMB_LEAN[:, None] * [0.0, 0.0, facing]
+    return upright / np.linalg.norm(upright, axis=1, keepdims=True)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from backend.body.model import BodyModel
-from shared.skeleton import FINGER_NAMES, JOINT_INDEX, NUM_JOINTS
+from shared.skeleton import BODY, FINGER_NAMES, JOINT_INDEX, NUM_JOINTS
 
 from .anatomy import (
     EYE_RANGE,
@@ -20,6 +20,7 @@ from .anatomy import (
     POSE_TABLE,
     ROOT_RANGE,
     ROOT_STD,
+    TAIL,
     THUMB_RANGE,
     THUMB_STD,
     UNIT_STD,
@@ -74,13 +75,20 @@ class Layout:
 
 @dataclass(frozen=True)
 class Prior:
-    """An independent Gaussian per number, cut off at `low` and `high`."""
+    """An independent distribution per number, cut off at `low` and `high`."""
 
     layout: Layout
     mean: Tensor  # [P]
     std: Tensor  # [P]
     low: Tensor  # [P]
     high: Tensor  # [P]
+
+    def deviation(self, x: Tensor) -> Tensor:
+        """What `x` [B, P] costs, as the roots of squares: sigmas, but for the body's joints, whose tails are heavy."""
+        sigmas = (x - self.mean) / self.std
+        body = slice(3 * BODY.start, 3 * BODY.stop)
+        heavy = sigmas[:, body].sign() * (TAIL * torch.log1p(sigmas[:, body].square() / TAIL)).sqrt()
+        return torch.cat([sigmas[:, : body.start], heavy, sigmas[:, body.stop :]], dim=1)
 
 
 def build_prior(model: BodyModel, log_focal: float) -> Prior:

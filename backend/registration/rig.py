@@ -20,7 +20,6 @@ from shared.skeleton import JOINT_INDEX, NUM_JOINTS
 from .correspondence import (
     NUM_POSE,
     POSE_ON_FACE,
-    POSE_ON_VERTICES,
     Attachment,
     all_hand_attachments,
     all_pose_attachments,
@@ -110,8 +109,6 @@ def _pose_points(model: BodyModel, embedding: LandmarkEmbedding) -> Posable:
     rows: dict[int, Posable] = {row: _on_joint(model, attachment) for row, attachment in all_pose_attachments().items()}
     for row, landmark in POSE_ON_FACE.items():
         rows[row] = _on_triangles(model, embedding.face[[landmark]], embedding.barycentric[[landmark]])
-    for row, vertex in POSE_ON_VERTICES.items():
-        rows[row] = _on_vertex(model, vertex)
     return joined([rows[row] for row in range(NUM_POSE)])
 
 

@@ -25,6 +25,7 @@ LIMB_ROWS = {("left", ARM): (0, 1), ("right", ARM): (2, 3), ("left", LEG): (4, 5
 
 FOREARM_TWISTS = (-1.2, -0.4, 0.4)
 """Radians about the forearm from which a seen hand is fitted."""
+BENT_WEIGHT = 20.0
 FIRST_BETAS = 5
 """Body shape coefficients that the pose landmarks can tell something about."""
 
@@ -161,5 +162,5 @@ def _bent(evidence: Evidence, rows: tuple[int, int], depths: tuple[float, ...]) 
     for row, depth in zip(rows, depths, strict=True):
         flat = direction[row, :2] / max(float(np.linalg.norm(direction[row, :2])), 1e-6)
         direction[row] = np.array([*flat, depth]) / np.sqrt(2.0)
-        weight[row] = 2.0
+        weight[row] = BENT_WEIGHT
     return evidence.with_limbs(direction, weight)
