@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array
 
-from shared.skeleton import FINGER_NAMES, JOINT_INDEX, NUM_JOINTS
+from shared.skeleton import JOINT_INDEX, NUM_JOINTS
 
 from .source import Source
 
 SIDES = {"left": ".L", "right": ".R"}
 FINGERS = {"thumb": 1, "index": 2, "middle": 3, "ring": 4, "pinky": 5}  # MakeHuman's numbers
-assert set(FINGERS) == set(FINGER_NAMES)
 
 
 def _joint_of_bone() -> dict[str, str]:
