@@ -38,6 +38,14 @@ class Actor:
         with torch.no_grad():
             return self.model.pose(self.shaped, *rows)
 
+    def like(self, frame: TruthFrame) -> PosedBody:
+        """Pose the body as `frame` says."""
+        return self.pose(frame.full_pose, frame.transl, frame.expression)
+
+    def as_registered(self, registration: Registration) -> PosedBody:
+        """Pose the body as in the photo."""
+        return self.pose(registration.full_pose, registration.transl, registration.expression)
+
 
 @dataclass(frozen=True)
 class Similarity:
@@ -73,7 +81,7 @@ def carry_over(subject: TruthSubject, registration: Registration, model: BodyMod
     Returns the frames and the scale by which depths in them exceed the true ones.
     """
     actor, source = Actor.of(registration, model), subject.source
-    fitted = actor.pose(registration.full_pose, registration.transl, registration.expression).joints[0].numpy()
+    fitted = actor.as_registered(registration).joints[0].numpy()
     to_fit = align(source.joints[:NUM_BODY_JOINTS].astype(np.float64), fitted[:NUM_BODY_JOINTS].astype(np.float64))
     return [_carry(frame, source, registration, to_fit) for frame in subject.frames], to_fit.scale
 

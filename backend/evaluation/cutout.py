@@ -32,14 +32,12 @@ class RootView:
 def cutout(observations: Observations, registration: Registration, model: BodyModel) -> Renderer:
     """Return a renderer that shifts and scales the photo's matte as the root joint moves; the card always faces us."""
     actor = Actor.of(registration, model)
-    photo_pose = actor.pose(registration.full_pose, registration.transl, registration.expression)
-    source = RootView.of(photo_pose.joints[0, 0].numpy(), registration.camera)
+    source = RootView.of(actor.as_registered(registration).joints[0, 0].numpy(), registration.camera)
     alpha = observations.alpha[..., None]
     card = np.concatenate([observations.foreground / 255.0 * alpha, alpha], axis=-1)  # premultiplied: no fringe
 
     def render(frame: TruthFrame) -> Frame:
-        posed = actor.pose(frame.full_pose, frame.transl, frame.expression)
-        target = RootView.of(posed.joints[0, 0].numpy(), frame.camera)
+        target = RootView.of(actor.like(frame).joints[0, 0].numpy(), frame.camera)
         moved = _move(card, source, target, frame.camera).astype(np.float32)
         return Frame(moved[..., :3], moved[..., 3], np.full(moved.shape[:2], target.depth, dtype=np.float32))
 

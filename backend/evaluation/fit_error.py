@@ -28,8 +28,8 @@ def fit_error(subject: TruthSubject, registration: Registration, model: BodyMode
     """
     source = subject.source
     camera = registration.camera.resized(source.camera.width, source.camera.height)
-    posed = Actor.of(registration, model).pose(registration.full_pose, registration.transl, registration.expression)
-    true = Actor.of(true_registration(subject, model), model).pose(source.full_pose, source.transl, source.expression)
+    posed = Actor.of(registration, model).as_registered(registration)
+    true = Actor.of(true_registration(subject, model), model).like(source)
     joints, true_joints = (body.joints[0, :NUM_BODY_JOINTS].double().numpy() for body in (posed, true))
     embedding = face_landmarks(model)
     face, _ = camera.project(_on_surface(embedding, posed.vertices[0].double().numpy(), model))

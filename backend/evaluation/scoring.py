@@ -14,7 +14,7 @@ from backend.evaluation.perceptual import Distance, fit_size, load_metric, perce
 from backend.evaluation.truth import GROUPS, TruthFrame
 from backend.stages import Frame
 
-PERSON_LONGEST_PX = 512
+PERSON_LONGEST_PX = 384
 CROP_LONGEST_PX = 256
 """Perceptual distances see the person box and the crops shrunk to these sizes, to keep the cost low."""
 
@@ -60,40 +60,47 @@ class Scorer:
         names = [metric.name for metric in perceptual_metrics() if metric.available]
         return cls({name: load_metric(name, device) for name in names}, device)
 
-    def score(self, render: Frame, truth: TruePicture) -> Scores:
-        """Return every metric; NaN where a metric is undefined (no true depth, no hand in view)."""
-        white = metrics.render_over_white(render.rgb, render.alpha)
-        depth = metrics.depth_error_mm(render.depth, render.alpha, truth.depth) if truth.depth is not None else np.nan
-        return {
-            "psnr_frame": metrics.psnr_frame(white, truth.white),
-            "psnr_person": metrics.psnr_person(white, truth.white, truth.alpha),
-            "ssim_frame": metrics.ssim_frame(white, truth.white),
-            "iou": metrics.iou(render.alpha, truth.alpha),
-            "depth_mm": depth,
-            **self._perceptual("", white, truth.white, truth.person, PERSON_LONGEST_PX),
-            **self._crops("face", white, truth.white, (truth.face,) if truth.face else ()),
-            **self._crops("hand", white, truth.white, truth.hands),
-        }
-
-    def _crops(self, part: str, white: np.ndarray, true_white: np.ndarray, boxes: tuple[Box, ...]) -> Scores:
-        """Means over the part's crops; the crop's PSNR counts all of its pixels."""
-        each = [
-            {
-                f"{part}_psnr": metrics.psnr_frame(metrics.crop(white, box), metrics.crop(true_white, box)),
-                **self._perceptual(f"{part}_", white, true_white, box, CROP_LONGEST_PX),
-            }
-            for box in boxes
+    def score(self, renders: Mapping[str, Frame], truth: TruePicture) -> dict[str, Scores]:
+        """Return every metric of each render; NaN where a metric is undefined (no true depth, say)."""
+        white = {name: metrics.render_over_white(frame.rgb, frame.alpha) for name, frame in renders.items()}
+        scores = {name: _pixel_scores(frame, white[name], truth) for name, frame in renders.items()}
+        images = np.stack(list(white.values()))  # [R, H, W, 3]
+        parts = [
+            *([("", truth.person, PERSON_LONGEST_PX)] if truth.person else []),
+            *([("face_", truth.face, CROP_LONGEST_PX)] if truth.face else []),
+            *(("hand_", hand, CROP_LONGEST_PX) for hand in truth.hands),
         ]
-        return mean_scores(each)
+        crops = [self._perceptual(prefix, images, truth.white, box, longest) for prefix, box, longest in parts]
+        for index, name in enumerate(renders):
+            scores[name].update(mean_scores({key: values[index] for key, values in crop.items()} for crop in crops))
+        return scores
 
     def _perceptual(
-        self, prefix: str, white: np.ndarray, true_white: np.ndarray, box: Box | None, longest: int
-    ) -> Scores:
-        if box is None:
-            return {}
-        a, b = (fit_size(metrics.crop(image, box), longest).to(self.device) for image in (white, true_white))
+        self, prefix: str, images: np.ndarray, truth: np.ndarray, box: Box, longest: int
+    ) -> dict[str, list[float]]:
+        """Each perceptual distance of the crops of `images` [R, H, W, 3] from the truth's, in one batch."""
+        cut = [fit_size(metrics.crop(image, box), longest) for image in (*images, truth)]
+        renders, true = torch.cat(cut[:-1]).to(self.device), cut[-1].to(self.device)
         with torch.no_grad():
-            return {prefix + name: float(distance(a, b)) for name, distance in self.distances.items()}
+            return {prefix + name: distance(renders, true).tolist() for name, distance in self.distances.items()}
+
+
+def _pixel_scores(render: Frame, white: np.ndarray, truth: TruePicture) -> Scores:
+    depth = metrics.depth_error_mm(render.depth, render.alpha, truth.depth) if truth.depth is not None else np.nan
+    return {
+        "psnr_frame": metrics.psnr_frame(white, truth.white),
+        "psnr_person": metrics.psnr_person(white, truth.white, truth.alpha),
+        "ssim_frame": metrics.ssim_frame(white, truth.white),
+        "iou": metrics.iou(render.alpha, truth.alpha),
+        "depth_mm": depth,
+        **_crop_psnr("face_psnr", white, truth.white, (truth.face,) if truth.face else ()),
+        **_crop_psnr("hand_psnr", white, truth.white, truth.hands),
+    }
+
+
+def _crop_psnr(name: str, white: np.ndarray, truth: np.ndarray, boxes: tuple[Box, ...]) -> Scores:
+    """The mean over the crops of the PSNR over all of a crop's pixels."""
+    return mean_scores({name: metrics.psnr_frame(metrics.crop(white, box), metrics.crop(truth, box))} for box in boxes)
 
 
 def mean_scores(each: Iterable[Scores]) -> Scores:

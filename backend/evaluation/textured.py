@@ -1,4 +1,4 @@
-"""A mesh with one picture wrapped round it: how the photo's colours get on the surface, and how it is drawn."""
+"""A mesh with one picture wrapped round it, as any renderer draws it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt, map_coordinates, minimum_filter
+from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
+from backend.avatar.projection import sample_image
 from backend.avatar.surface import Surface
 from backend.avatar.texels import Texels
-from backend.body.geometry import face_normals
 from backend.body.model import BodyModel
 from backend.raster.mesh import rasterize_mesh
-from backend.stages import Frame, Observations
+from backend.stages import Frame
 from shared.camera import Camera
 
-_MATTE_EDGE_PX = 2  # colours this close to the matte's edge may hold background
-_GRAZING = 0.2  # cosine between normal and view; below, a texel is smeared over too few pixels
-_DEPTH_TOLERANCE_M = 0.01
 _SUPERSAMPLING = 2
 
 
@@ -62,55 +59,22 @@ class TexturedMesh:
         buffers = rasterize_mesh(vertices, self.surface.faces, fine)
         covered = buffers.face >= 0
         colors = np.zeros((*covered.shape, 3), dtype=np.float32)
-        colors[covered] = self._shade(buffers.face[covered], buffers.barycentric[covered])
+        colors[covered] = self.shade(buffers.face[covered], buffers.barycentric[covered])
         alpha = _box_filter(covered.astype(np.float32))
         depth = _box_filter(np.where(covered, buffers.depth, 0.0)) / np.maximum(alpha, 1e-6)
         return Frame(_box_filter(colors), alpha, depth.astype(np.float32))
 
-    def _shade(self, face: np.ndarray, barycentric: np.ndarray) -> np.ndarray:  # [P], [P, 3] -> [P, 3]
+    def shade(self, face: np.ndarray, barycentric: np.ndarray) -> np.ndarray:
+        """Look the colours [P, 3] up at points of the surface: `face` [P], `barycentric` [P, 3]."""
         colors = np.empty((len(face), 3), dtype=np.float32)
         body = face < self.surface.num_body_faces
         uv = np.einsum("pk,pkc->pc", barycentric[body], self.uv[self.uv_faces[face[body]]])
-        colors[body] = sample_bilinear(self.texture, uv * len(self.texture))
+        colors[body] = sample_image(self.texture, uv * len(self.texture))
         if self.hair_points is not None:
             corners = self.surface.vertices.numpy()[self.surface.faces[face[~body]]]
             _, nearest = self.hair_points.query(np.einsum("pk,pkc->pc", barycentric[~body], corners))
             colors[~body] = self.hair_colors[nearest]
         return colors
-
-
-def project_photo(
-    observations: Observations,
-    camera: Camera,  # of the working image
-    vertices: np.ndarray,  # [V, 3] metres, world, posed as in the photo
-    faces: np.ndarray,  # [F, 3]
-    texels: Texels,
-) -> tuple[np.ndarray, np.ndarray]:  # [M, 3] float32 in [0, 1]; [M] bool
-    """Return each texel's colour in the photo and whether the photo really shows that texel."""
-    points = texels.interpolate(vertices, faces)
-    pixels, depth = camera.project(points)
-    buffers = rasterize_mesh(vertices, faces, camera)
-    column, row = np.floor(pixels).astype(int).T
-    inside = (column >= 0) & (row >= 0) & (column < camera.width) & (row < camera.height)
-    column, row = np.clip(column, 0, camera.width - 1), np.clip(row, 0, camera.height - 1)
-    first = depth < buffers.depth[row, column] + _DEPTH_TOLERANCE_M
-    matte = minimum_filter(observations.alpha, 2 * _MATTE_EDGE_PX + 1) > 0.95
-    known = inside & first & matte[row, column] & (_facing(vertices, faces, texels, points, camera) > _GRAZING)
-    return sample_bilinear(observations.foreground.astype(np.float32) / 255.0, pixels), known
-
-
-def sample_bilinear(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """Look `image` [H, W, C] up at `pixels` [P, 2] (x, y; centres at +0.5), edges repeated: [P, C] float32."""
-    places = pixels[:, ::-1].T - 0.5
-    planes = [map_coordinates(image[..., k], places, order=1, mode="nearest") for k in range(image.shape[2])]
-    return np.stack(planes, axis=1)
-
-
-def _facing(vertices: np.ndarray, faces: np.ndarray, texels: Texels, points: np.ndarray, camera: Camera) -> np.ndarray:
-    normals = face_normals(vertices, faces)[texels.face]
-    towards = camera.centre - points
-    lengths = np.linalg.norm(normals, axis=1) * np.linalg.norm(towards, axis=1)
-    return (normals * towards).sum(1) / np.maximum(lengths, 1e-12)
 
 
 def _fill_gaps(uv: np.ndarray, colors: np.ndarray, resolution: int) -> np.ndarray:

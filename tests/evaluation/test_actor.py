@@ -42,7 +42,7 @@ def test_a_perfect_fit_gives_the_truth_back(subject, model):
     actor = Actor.of(true_registration(subject, model), model)
     assert scale == pytest.approx(1, abs=1e-5)
     for frame, true in zip(frames, subject.frames, strict=True):
-        joints = actor.pose(frame.full_pose, frame.transl, frame.expression).joints[0].numpy()
+        joints = actor.like(frame).joints[0].numpy()
         assert np.allclose(joints, true.joints, atol=1e-4)
         assert np.allclose(frame.camera.project(joints)[0], true.camera.project(true.joints)[0], atol=0.1)
 
@@ -61,7 +61,7 @@ def test_a_fit_in_a_turned_world_shows_the_same_pictures(subject, model):
     frames, _ = carry_over(subject, turned, model)
     actor = Actor.of(turned, model)
     for frame, true in list(zip(frames, subject.frames, strict=True))[::5]:
-        joints = actor.pose(frame.full_pose, frame.transl, frame.expression).joints[0].numpy()
+        joints = actor.like(frame).joints[0].numpy()
         assert np.allclose(frame.camera.project(joints)[0], true.camera.project(true.joints)[0], atol=0.3)
 
 
