@@ -14,6 +14,7 @@ from shared.camera import Camera
 from shared.errors import VivantError
 from shared.skeleton import JOINT_INDEX
 
+from .geometry import vertex_normals
 from .landmarks import IRISES, NUM_LANDMARKS
 from .model import BodyModel
 
@@ -129,15 +130,6 @@ def _pits(depth: np.ndarray) -> np.ndarray:
     """[H, W] bool: the mouth's slit and the nostrils, where a pixel beside the rim lies a centimetre deeper."""
     solid = np.where(np.isfinite(depth), depth, DISTANCE + HALF_WIDTH)
     return solid - grey_opening(solid, size=round(PIT_WIDTH / HALF_WIDTH * SIZE * OVERSAMPLING / 2)) > PIT_DEPTH
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Area-weighted unit normals [V, 3] of a mesh."""
-    a, b, c = np.moveaxis(vertices[faces].astype(np.float64), 1, 0)
-    normals = np.zeros((len(vertices), 3))
-    for corner in faces.T:
-        np.add.at(normals, corner, np.cross(b - a, c - a))
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
 def head_camera(head: Head, turn: np.ndarray) -> Camera:
