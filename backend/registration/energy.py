@@ -20,7 +20,7 @@ from .rig import posed
 NEAREST = 0.1
 """Metres in front of the camera to which points are kept, so that no step turns the picture inside out."""
 OUTLINE_WRONG_AFTER = 5.0
-OUTLINE_SHARE = 0.1
+OUTLINE_SHARE = 0.5
 FINGER_COUPLING_STD = 0.12
 """Radians by which a finger's last joint may stray from two thirds of the middle one's bend."""
 
