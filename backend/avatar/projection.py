@@ -16,7 +16,7 @@ from shared.camera import Camera
 
 FACING = 0.25
 """Cosine to the view below which a texel is seen too flat to trust its colour."""
-EDGE_PIXELS = 2
+EDGE_PIXELS = 3
 """Pixels next to the matte's edge, or next to something nearer, whose colour may be another surface's."""
 STEP_METRES = 0.02
 """A nearer surface this much in front counts as another one."""
@@ -34,10 +34,18 @@ class Evidence:
     known: np.ndarray  # [M] bool: seen plainly enough to take the colour
     facing: np.ndarray  # [M] cosine between normal and view
     inside: np.ndarray  # [M] in [0, 1]: 0 beyond the photo's border, 1 well inside
+    hair: np.ndarray  # [M] bool: falls on a hair pixel
 
 
-def project_photo(observations: Observations, surface: Surface, posed: np.ndarray, texels: Texels, camera: Camera) -> Evidence:
-    """Look every texel up in the photo. `posed` [V+H, 3] is the surface in the photo's pose, world metres."""
+def project_photo(
+    observations: Observations,
+    surface: Surface,
+    texels: Texels,
+    posed: np.ndarray,  # [V+H, 3] metres, world: the surface in the photo's pose
+    hair: np.ndarray,  # [H, W] bool: the photo's hair pixels
+    camera: Camera,
+) -> Evidence:
+    """Look every texel up in the photo."""
     points = texels.interpolate(posed, surface.faces)
     normals = texels.interpolate(vertex_normals(posed, surface.faces), surface.faces)
     rays = camera.centre - points
@@ -54,6 +62,7 @@ def project_photo(observations: Observations, surface: Surface, posed: np.ndarra
         known=visible & trusted[row, column] & (facing > FACING),
         facing=facing,
         inside=inside,
+        hair=hair[row, column],
     )
 
 

@@ -23,6 +23,7 @@ AROUND = 128  # vertices in a ring
 CLEARANCE = 0.006  # metres between skin or cloth and the hair over it
 LONG_SHARE = 0.12  # of the hair pixels must lie clear of the head, or offsets on the scalp are enough
 FRONT_DEPTH = 0.06  # metres from the middle plane to the front of the free ellipse
+CROWN_HEIGHT = 0.03  # metres from the hair's top within which the back rounds off
 FEWEST_RINGS = 8
 HUGGING = 0.025  # metres: hair this near the bare head's outline is short
 FACE_MOBILITY = 0.003  # metres: skin that expressions move further than this is certainly face
@@ -45,22 +46,28 @@ class Hair:
 
 
 def find_hair(observations: Observations, wearer: Wearer, camera: Camera) -> Hair | None:
-    """The hair's pixels; None for hair that hugs the scalp, which the offsets can follow, or no hair at all."""
+    """Long hair's pixels; None for hair that hugs the scalp, which the offsets can follow, or no hair at all."""
+    mask = hair_pixels(observations, wearer, camera)
+    seen = rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face
+    hugging = _shows(seen, wearer.faces, np.isin(wearer.dominant, [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]))
+    hugging = distance_transform_edt(~hugging) < HUGGING * camera.K[0, 0] / _distance(wearer, camera)
+    if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
+        return None
+    return Hair(binary_closing(mask, iterations=3), wearer.joints[JOINT_INDEX["head"]])
+
+
+def hair_pixels(observations: Observations, wearer: Wearer, camera: Camera) -> np.ndarray:
+    """Which pixels [H, W] are hair, long or short; none for a bald or unseen head."""
     seen = rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face
     head = wearer.dominant == JOINT_INDEX["head"]
     height = wearer.vertices[:, 1]
     eyes, crown = wearer.joints[JOINT_INDEX["left_eye"], 1], height[head].max()
+    scalp = head & (height > eyes + 0.75 * (crown - eyes))
     lower_face = (wearer.mobility > FACE_MOBILITY) & (height < eyes - 0.02)
-    chest = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in CLOTHED]) & (
-        height < wearer.joints[JOINT_INDEX["neck"], 1] - 0.12
-    )
-    shown = [_shows(seen, wearer.faces, which) for which in (head & (height > eyes + 0.75 * (crown - eyes)), lower_face, chest)]
-    mask = hair_mask(observations.foreground, observations.alpha, *shown, _reach(wearer, head, camera))
-    hugging = _shows(seen, wearer.faces, head | (wearer.dominant == JOINT_INDEX["jaw"]))
-    hugging = _grown(hugging, HUGGING * camera.K[0, 0] / _distance(wearer, camera))
-    if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
-        return None
-    return Hair(binary_closing(mask, iterations=3), wearer.joints[JOINT_INDEX["head"]])
+    clothed = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in CLOTHED])
+    chest = clothed & (height < wearer.joints[JOINT_INDEX["neck"], 1] - 0.12)
+    shown = [_shows(seen, wearer.faces, which) for which in (scalp, lower_face, chest)]
+    return hair_mask(observations.foreground, observations.alpha, *shown, _reach(wearer, head, camera))
 
 
 def _distance(wearer: Wearer, camera: Camera) -> float:
@@ -68,10 +75,6 @@ def _distance(wearer: Wearer, camera: Camera) -> float:
     transform = wearer.transforms[JOINT_INDEX["head"]]
     joint = transform[:3, :3] @ wearer.joints[JOINT_INDEX["head"]] + transform[:3, 3]
     return float(camera.project(joint[None])[1][0])
-
-
-def _grown(mask: np.ndarray, pixels: float) -> np.ndarray:
-    return distance_transform_edt(~mask) < pixels
 
 
 def _shows(seen: np.ndarray, faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
@@ -117,7 +120,8 @@ def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -
     heights, left, right = _outline(_on_middle_plane(hair.mask, head, hair.centre[2], camera))
     if len(heights) < FEWEST_RINGS:
         return None
-    rings = _rings(heights, left, right, _back_line(heights, left, right, head.body), hair.centre[2])
+    back = _back_line(heights, left, right, head.body, _thickness(heights, left, right, hair, wearer))
+    rings = _rings(heights, left, right, back, hair.centre[2])
     points = _pushed_forward(rings.reshape(-1, 3), head, camera)
     return _trimmed(points, _faces(len(heights)), hair, head, camera)
 
@@ -141,15 +145,28 @@ def _outline(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return (present + 0.5) * LEVEL, smooth[0], smooth[1]
 
 
-def _back_line(heights: np.ndarray, left: np.ndarray, right: np.ndarray, body: np.ndarray) -> np.ndarray:
+def _thickness(heights: np.ndarray, left: np.ndarray, right: np.ndarray, hair: Hair, wearer: Wearer) -> float:
+    """Metres that the hair stands off the bare head at the sides, between eyes and crown; the back is taken to be alike."""
+    eyes = wearer.joints[JOINT_INDEX["left_eye"], 1]
+    level = (heights > hair.centre[1]) & (heights < eyes + 0.04)
+    if not level.any():
+        return 2 * CLEARANCE
+    near = (wearer.dominant == JOINT_INDEX["head"]) & (np.abs(wearer.vertices[:, 1] - eyes) < 0.03)
+    bare = np.ptp(wearer.vertices[near, 0])
+    return max(0.5 * float(np.percentile((right - left)[level], 90) - bare), 2 * CLEARANCE)
+
+
+def _back_line(
+    heights: np.ndarray, left: np.ndarray, right: np.ndarray, body: np.ndarray, thickness: float
+) -> np.ndarray:
     """z of the hair behind the head at each height: over the scalp, then hanging straight, always off the back."""
     behind = np.empty(len(heights))
     for k, height in enumerate(heights):
         near = (np.abs(body[:, 1] - height) < LEVEL) & (body[:, 0] > left[k]) & (body[:, 0] < right[k])
         behind[k] = body[near, 2].min() if near.any() else np.nan
     known = np.flatnonzero(np.isfinite(behind))
-    behind = np.interp(np.arange(len(heights)), known, behind[known]) - 2 * CLEARANCE
-    return gaussian_filter1d(np.minimum.accumulate(behind), 3.0, mode="nearest")
+    behind = np.interp(np.arange(len(heights)), known, behind[known]) - thickness
+    return np.minimum.accumulate(gaussian_filter1d(behind, 3.0, mode="nearest"))
 
 
 def _rings(heights: np.ndarray, left: np.ndarray, right: np.ndarray, back: np.ndarray, z: float) -> np.ndarray:
@@ -157,7 +174,8 @@ def _rings(heights: np.ndarray, left: np.ndarray, right: np.ndarray, back: np.nd
     angle = np.linspace(0, 2 * np.pi, AROUND, endpoint=False)
     centre, half_width = 0.5 * (left + right), 0.5 * (right - left)
     crown = np.maximum.accumulate(half_width) / half_width.max()
-    depth = np.where(np.sin(angle) > 0, FRONT_DEPTH, (z - back)[:, None]) * crown[:, None]
+    rounded = np.sqrt(np.clip((heights[0] - heights + LEVEL) / CROWN_HEIGHT, 0.0, 1.0))
+    depth = np.where(np.sin(angle) > 0, FRONT_DEPTH * crown[:, None], ((z - back) * rounded)[:, None])
     return np.stack(
         [
             centre[:, None] + half_width[:, None] * np.cos(angle),
