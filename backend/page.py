@@ -34,7 +34,8 @@ figure img { display: block; max-width: 100%; height: auto; max-height: 560px; }
 figure.wide { flex-basis: 100%; } figure.wide img { max-height: none; width: 100%; }
 figure.clear img { background: repeating-conic-gradient(var(--check) 0 25%, transparent 0 50%) 0 0 / 18px 18px; }
 figcaption { padding: .4rem .7rem; font-size: .84rem; color: var(--quiet); }
-.scroll { overflow-x: auto; }
+summary { margin: 1.6rem 0 .8rem; font-size: 1.15rem; font-weight: 650; cursor: pointer; }
+.scroll { margin-bottom: 1.4rem; overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .32rem .8rem .32rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { color: var(--quiet); font-weight: 500; } td.number, th.number { text-align: right; }
@@ -59,6 +60,11 @@ def page(title: str, lead: str, sections: Sequence[str]) -> str:
 def section(heading: str, *content: str) -> str:
     """A headed section; content is safe HTML."""
     return f"<section>\n<h2>{escape(heading)}</h2>\n" + "\n".join(content) + "\n</section>"
+
+
+def folded(heading: str, *content: str) -> str:
+    """A section that opens on a click; content is safe HTML."""
+    return f"<details>\n<summary>{escape(heading)}</summary>\n" + "\n".join(content) + "\n</details>"
 
 
 def pictures(*figures: str) -> str:

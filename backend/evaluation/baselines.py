@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from backend.avatar.completion import anatomy, complete
+from backend.avatar.completion import Pose, anatomy, complete
 from backend.avatar.projection import project_photo
 from backend.avatar.surface import Surface, clothed_surface
 from backend.avatar.texels import sample_texels
@@ -16,6 +16,8 @@ from backend.body.posing import PosedBody, ShapedBody
 from backend.evaluation.actor import Actor, Renderer
 from backend.evaluation.textured import TexturedMesh
 from backend.evaluation.truth import TruthFrame
+from backend.registration.hair import hair_pixels
+from backend.registration.wearer import wearer_of
 from backend.stages import Frame, Observations, Registration
 from shared.camera import Camera
 
@@ -49,19 +51,18 @@ def _paint(
     """The photo's own pixels where it shows the surface, the completion of the avatar's coarser map elsewhere."""
     camera, posed = registration.camera, actor.as_registered(registration)
     vertices = surface.pose(posed.transforms[0], torch.as_tensor(registration.expression, dtype=torch.float32)).numpy()
-    coarse = sample_texels(model, surface, COMPLETION)
-    evidence = project_photo(observations, surface, vertices, coarse, camera)
-    view = _view_directions(actor.shaped, posed, camera)
-    filled = complete(evidence, anatomy(model, surface, coarse), actor.shaped.joints.numpy(), view)
+    hair = hair_pixels(observations, wearer_of(registration, model), camera)
+    coarse, fine = sample_texels(model, surface, COMPLETION), sample_texels(model, surface, TEXTURE)
+    evidence, seen = (project_photo(observations, surface, texels, vertices, hair, camera) for texels in (coarse, fine))
+    filled = complete(evidence, anatomy(model, surface, coarse), _pose(actor.shaped, posed, camera))
     base = TexturedMesh.paint(model, surface, coarse, filled, COMPLETION)
-    fine = sample_texels(model, surface, TEXTURE)
-    seen = project_photo(observations, surface, vertices, fine, camera)
     colors = base.shade(fine.face, fine.barycentric)
     colors[seen.known] = seen.color[seen.known]
     return TexturedMesh.paint(model, surface, fine, colors, TEXTURE)
 
 
-def _view_directions(shaped: ShapedBody, posed: PosedBody, camera: Camera) -> np.ndarray:
-    """From each joint to the camera, in the joint's rest frame: [55, 3] metres."""
+def _pose(shaped: ShapedBody, posed: PosedBody, camera: Camera) -> Pose:
+    """The rest joints and the directions from them to the camera."""
     to_rest = torch.linalg.inv(posed.transforms[0].double()).numpy()
-    return to_rest[:, :3, :3] @ camera.centre + to_rest[:, :3, 3] - shaped.joints.double().numpy()
+    joints = shaped.joints.double().numpy()
+    return Pose(joints, to_rest[:, :3, :3] @ camera.centre + to_rest[:, :3, 3] - joints)
