@@ -48,8 +48,8 @@ class Scene:
 def bench_raster(progress: Progress = silent) -> list[dict[str, Any]]:
     """Measure on this computer, in about three minutes. One row for each size, provider and pass.
 
-    A row holds `p50_ms` and `p95_ms` over `repeats` runs and `peak_mb`, the memory needed on top of what the process
-    held before (None where the platform does not tell). The last rows compare one scene, 40k Gaussians at
+    A row holds `p50_ms` and `p95_ms` over `repeats` runs and `peak_mb`, the most memory that the process was resident
+    with meanwhile, or on CUDA had allocated (None where the platform does not tell). The last rows compare one scene, 40k Gaussians at
     512 x 512, with plain PyTorch: `times_cpu` is the ratio of medians to the cpu provider's in the same run.
     """
     warm_up(progress)
@@ -131,36 +131,39 @@ def _labels(provider: str, count: int, side: int, train: bool) -> dict[str, Any]
 def _measure(run: Callable[[], None], provider: str = "cpu", repeats: int = _REPEATS) -> dict[str, Any]:
     if repeats > 1:
         run()  # the first run pays for caches and allocators
-    held = _memory(provider, reset=True)
+    _reset_peak_memory(provider)
     times: list[float] = []
-    while len(times) < repeats and sum(times) < _SECONDS:
+    while len(times) < repeats and sum(times) < 1e3 * _SECONDS:
         start = time.perf_counter()
         run()
         if provider == "cuda":
             torch.cuda.synchronize()
         times.append(1e3 * (time.perf_counter() - start))
-    peak = _memory(provider, reset=False)
     return {
         "p50_ms": round(float(np.percentile(times, 50)), 2),
         "p95_ms": round(float(np.percentile(times, 95)), 2),
         "repeats": len(times),
-        "peak_mb": None if held is None or peak is None else round(peak - held, 1),
+        "peak_mb": _peak_memory(provider),
     }
 
 
-def _memory(provider: str, reset: bool) -> float | None:
-    """Megabytes: what is held now and starts a new peak (`reset`), or the peak since then. On the CPU Linux alone."""
+_STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # on Linux alone
+
+
+def _reset_peak_memory(provider: str) -> None:
     if provider == "cuda":
-        if reset:
-            torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.max_memory_allocated() / 1e6
-    status, reset_peak = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not reset_peak.exists():
+        torch.cuda.reset_peak_memory_stats()
+    elif _CLEAR_REFS.exists():
+        _CLEAR_REFS.write_text("5", encoding="ascii")
+
+
+def _peak_memory(provider: str) -> float | None:  # megabytes
+    if provider == "cuda":
+        return round(torch.cuda.max_memory_allocated() / 1e6, 1)
+    if not _CLEAR_REFS.exists():
         return None
-    if reset:
-        reset_peak.write_text("5", encoding="ascii")
-    field = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-    return int(field.split()[1]) * 1024 / 1e6
+    peak = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+    return round(int(peak.split()[1]) * 1024 / 1e6, 1)
 
 
 def cpu_model() -> str:

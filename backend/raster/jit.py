@@ -11,11 +11,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import torch
 
 from backend.cache import cache_dir
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_dir() / "numba"))
 numba.config.reload_config()  # another package may have imported numba before the variable was set
+
+# Numba sets up its OpenMP pool once, here, and tells OpenMP to use all cores from then on. Torch listens to the same
+# OpenMP: without this, the first kernel would undo the user's OMP_NUM_THREADS for every torch operation after it.
+_torch_threads = torch.get_num_threads()
+numba.get_num_threads()
+torch.set_num_threads(_torch_threads)
 
 # Not the whole of fastmath: infinities and NaN keep their meaning (an empty pixel's depth is inf).
 _FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}

@@ -1,5 +1,9 @@
 """The numba provider against the reference, on ordinary and on nasty input."""
 
+import os
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -35,7 +39,7 @@ def one(**changes):
     return tuple(torch.tensor(value) for value in (tensors | changes).values())
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.005, 0.03, 0.3]))
 def test_random_gaussians_match_the_reference(seed, size):
     assert_matches_reference(gaussians(seed, size=size), camera())
@@ -149,3 +153,12 @@ def test_broadcast_scales_and_double_precision_leaves_receive_gradients():
     size = torch.full((60, 1), 0.05, dtype=torch.float64, requires_grad=True)
     rasterize(means, quats, size.expand(-1, 3), opacities, colors, camera()).alpha.sum().backward()
     assert size.grad is not None and size.grad.dtype == torch.float64 and (size.grad != 0).any()
+
+
+def test_kernels_leave_torchs_number_of_threads_to_the_user():
+    program = (
+        "import torch; before = torch.get_num_threads();"
+        "from backend.raster.warm_up import warm_up; warm_up(); assert torch.get_num_threads() == before == 1"
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)
