@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -12,15 +13,14 @@ from torch import Tensor
 from backend.body.posing import Posable
 from shared.skeleton import LEFT_HAND, RIGHT_HAND
 
-from .evidence import WRONG_AFTER, Evidence, Silhouette
+from .contour import Silhouette
+from .evidence import WRONG_AFTER, Evidence
 from .levenberg import Solution, minimise
 from .parameters import Layout, Prior
-from .rig import posed
+from .rig import joined, posed
 
 NEAREST = 0.1
 """Metres in front of the camera to which points are kept, so that no step turns the picture inside out."""
-OUTLINE_WRONG_AFTER = 5.0
-OUTLINE_SHARE = 0.5
 FINGER_COUPLING_STD = 0.12
 """Radians by which a finger's last joint may stray from two thirds of the middle one's bend."""
 
@@ -45,9 +45,14 @@ class Objective:
 
     view: View
     prior: Prior
-    points: Posable  # of the evidence's groups, then the surface samples if there is a silhouette
+    landmarks: Posable  # the points of the evidence's rows
     evidence: Evidence
     silhouette: Silhouette | None = None
+
+    @cached_property
+    def points(self) -> Posable:
+        """The landmarks, then the silhouette's samples."""
+        return self.landmarks if self.silhouette is None else joined([self.landmarks, self.silhouette.points])
 
     def minimise(self, start: Tensor, free: list[int], steps: int) -> Solution:
         """Move the free entries of `start` [P] to a nearby minimum."""
@@ -62,10 +67,8 @@ class Objective:
 
     def errors(self, x: Tensor) -> np.ndarray:
         """Distance between seen and fitted landmarks in sigmas, [M]."""
-        missed = (self.predict(x)[: len(self.evidence.pixels)].numpy() - self.evidence.pixels) / self.evidence.sigma[
-            :, None
-        ]
-        return np.linalg.norm(missed, axis=1) / self._pixels_per_metre(x)
+        missed = self.predict(x)[: len(self.evidence.pixels)].numpy() - self.evidence.pixels
+        return np.linalg.norm(missed, axis=1) / (self.evidence.sigma * self._pixels_per_metre(x))
 
     def predict(self, x: Tensor) -> Tensor:
         """Pixels [M, 2] of the points for the fitted numbers `x` [P]."""
@@ -81,12 +84,12 @@ class Objective:
         return float(x[Layout.LOG_FOCAL].exp() / depth.median().clamp(min=NEAREST))
 
     def _robustness(self) -> tuple[Tensor, Tensor]:
-        weight, scale = torch.from_numpy(self.evidence.weight), torch.full((len(self.evidence.weight),), WRONG_AFTER)
-        if self.silhouette is not None:
-            count = len(self.silhouette.sigma)
-            weight = torch.cat([weight, torch.full((count,), OUTLINE_SHARE, dtype=weight.dtype)])
-            scale = torch.cat([scale, torch.full((count,), OUTLINE_WRONG_AFTER)])
-        return weight, scale.double()
+        weight = torch.from_numpy(self.evidence.weight)
+        scale = torch.full_like(weight, WRONG_AFTER)
+        if self.silhouette is None:
+            return weight, scale
+        more = self.silhouette.robustness()
+        return torch.cat([weight, more[0]]), torch.cat([scale, more[1]])
 
     def _residuals(self, free: list[int], pixels_per_metre: float) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
         observed, sigma = torch.from_numpy(self.evidence.pixels), torch.from_numpy(self.evidence.sigma)
@@ -98,7 +101,7 @@ class Objective:
             pixels = self.view.project(points, x[:, Layout.LOG_FOCAL])
             robust = (pixels[:, :count] - observed) / (sigma * pixels_per_metre)[:, None]
             if self.silhouette is not None:
-                robust = torch.cat([robust, _outside(self.silhouette, pixels[:, count:], pixels_per_metre)], dim=1)
+                robust = torch.cat([robust, self.silhouette.residuals(pixels[:, count:], pixels_per_metre)], dim=1)
             usual = self.prior.deviation(x)[:, index]
             coupling = (x[:, coupled[:, 1]] - x[:, coupled[:, 0]] * 2 / 3) / FINGER_COUPLING_STD
             return robust, torch.cat([usual, coupling, self._limbs(points)], dim=1)
@@ -111,20 +114,6 @@ class Objective:
         direction = bones / (bones.square().sum(-1, keepdim=True) + 1e-8).sqrt()
         weight = torch.from_numpy(np.sqrt(self.evidence.limb_weight))[:, None]
         return ((direction - torch.from_numpy(self.evidence.limb_direction)) * weight).flatten(1)
-
-
-def _outside(silhouette: Silhouette, pixels: Tensor, pixels_per_metre: float) -> Tensor:
-    """Vectors [B, S, 2] from the matte to the points outside it, in sigmas; 0 inside it or off the picture.
-
-    The nearest pixel of the matte is that of the first of the B bodies: the others are tiny steps away from it.
-    """
-    height, width = silhouette.inside.shape
-    column, row = pixels[0].floor().long().unbind(1)
-    seen = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    column, row = column.clamp(0, width - 1), row.clamp(0, height - 1)
-    counts = seen & ~silhouette.inside[row, column]
-    weight = counts / (silhouette.sigma * pixels_per_metre)
-    return (pixels - silhouette.nearest[row, column]) * weight[:, None]
 
 
 def _finger_pairs(free: list[int]) -> Tensor:

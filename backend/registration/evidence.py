@@ -5,12 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
-from scipy.ndimage import distance_transform_edt
-from torch import Tensor
 
 from backend.stages import Landmarks, Observations
-from shared.skeleton import JOINT_INDEX
 
 from .correspondence import NUM_POSE
 from .rig import Rig
@@ -31,10 +27,6 @@ LIMB_LEAN = np.array([-0.04, 0.19, -0.04, 0.19, 0.065, -0.15, 0.065, -0.15, 0.0,
 LIMB_SIGMA = np.array([0.25, 0.38, 0.25, 0.38, 0.21, 0.22, 0.21, 0.22, 0.13, 0.12])
 """What is left of its error in depth. Both measured by `calibrate.py`."""
 
-BARE_SIGMA, CLOTHED_SIGMA = 0.006, 0.012
-"""Metres by which the body may stand out of the matte, where skin shows and under clothes."""
-BARE_JOINTS = ("head", "jaw", "neck", "left_foot", "right_foot")
-
 
 @dataclass(frozen=True)
 class Evidence:
@@ -52,15 +44,6 @@ class Evidence:
         return replace(self, limb_direction=direction, limb_weight=weight)
 
 
-@dataclass(frozen=True)
-class Silhouette:
-    """For each pixel, the nearest pixel of the matte; and how far each surface sample may stand out of it."""
-
-    nearest: Tensor  # [H, W, 2] pixels (x, y), the centre of the nearest matte pixel
-    inside: Tensor  # [H, W] bool
-    sigma: Tensor  # [S] metres
-
-
 def gather(observations: Observations, rig: Rig, groups: tuple[str, ...]) -> Evidence:
     """Line up the observed landmarks with the points of `groups` (of pose, face, left_hand, right_hand)."""
     sets = {
@@ -74,17 +57,6 @@ def gather(observations: Observations, rig: Rig, groups: tuple[str, ...]) -> Evi
     confidence = observations.body.confidence[limb].min(axis=1)
     direction = _straightened(limb_directions(observations.body_world))
     return Evidence(pixels, weight, sigma, limb, direction, confidence / LIMB_SIGMA**2)
-
-
-def silhouette(observations: Observations, rig: Rig) -> Silhouette:
-    """The matte as a map to its own nearest pixel."""
-    inside = observations.alpha > 0.5
-    rows, columns = distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    nearest = np.stack([columns, rows], axis=-1) + 0.5
-    fingers = rig.surface_joint >= JOINT_INDEX["left_index1"]
-    bare = fingers | np.isin(rig.surface_joint, [JOINT_INDEX[name] for name in BARE_JOINTS])
-    sigma = np.where(bare, BARE_SIGMA, CLOTHED_SIGMA)
-    return Silhouette(torch.from_numpy(nearest), torch.from_numpy(inside), torch.from_numpy(sigma))
 
 
 def _rows(

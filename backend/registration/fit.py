@@ -4,24 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from backend.body.model import BodyModel
 from backend.progress import Event, Progress, silent
 from backend.stages import Observations, Registration
-from shared.camera import Camera
 
 from .confidence import judge
 from .ground import grounded
-from .parameters import Layout
-from .stages import Fit, fit_body_pose, fit_face, fit_hands, fit_limbs, fit_outline, prepare
+from .stages import fit_body_pose, fit_face, fit_hands, fit_limbs, fit_outline, prepare
 from .surface import clothe
-
-LEVEL = np.diag([1.0, -1.0, -1.0, 1.0])
-"""World to camera of the fitting frame: at the origin, looking along -Z."""
 
 STAGES = (
     ("body", fit_body_pose),
@@ -47,7 +41,8 @@ def fit_body(observations: Observations, model: BodyModel, *, progress: Progress
             x = stage(fit, x)
             progress(Event("registration", step + 1, len(STAGES), name))
     confidence, notes = judge(observations, fit.errors(x))
-    return grounded(_registration(fit, x, model, confidence, notes), model, upright=confidence["legs"] > 0.5)
+    found = replace(fit.registration(x), confidence=confidence, notes=notes)
+    return grounded(found, model, upright=confidence["legs"] > 0.5)
 
 
 def register(observations: Observations, model: BodyModel, *, progress: Progress = silent) -> Registration:
@@ -57,27 +52,6 @@ def register(observations: Observations, model: BodyModel, *, progress: Progress
         VivantError: too little of the person is seen to place a body.
     """
     return clothe(observations, fit_body(observations, model, progress=progress), model)
-
-
-def _registration(
-    fit: Fit, x: Tensor, model: BodyModel, confidence: dict[str, float], notes: tuple[str, ...]
-) -> Registration:
-    layout, values = fit.prior.layout, x.numpy()
-    focal = float(np.exp(values[Layout.LOG_FOCAL][0]))
-    width, height = fit.view.width, fit.view.height
-    K = np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
-    return Registration(
-        body_sha256=model.sha256,
-        betas=values[layout.betas].copy(),
-        expression=values[layout.expression].copy(),
-        expression_names=model.expression_names,
-        full_pose=values[Layout.POSE].copy(),
-        transl=values[Layout.TRANSL].copy(),
-        camera=Camera(width, height, K, LEVEL.copy()),
-        offsets=np.zeros(model.template.shape),
-        confidence=confidence,
-        notes=notes,
-    )
 
 
 @contextmanager

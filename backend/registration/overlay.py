@@ -15,6 +15,8 @@ from .ground import posed_body
 BODY_TINT = np.array([0.35, 0.65, 1.0])
 OUTLINE = np.array([255, 255, 255])
 OPACITY = 0.55
+SHOWN_ABOVE = 0.3
+"""Landmark confidence below which a dot would mislead."""
 POINT_COLOURS = {"body": "#ffb000", "left_hand": "#00e060", "right_hand": "#ff4060", "face": "#ffffff"}
 
 
@@ -49,9 +51,13 @@ def _outline(covered: np.ndarray) -> np.ndarray:
 
 
 def _draw_points(draw: ImageDraw.ImageDraw, observations: Observations) -> None:
+    """Dots of about a centimetre on the body, smaller where landmarks are dense."""
+    x0, y0, x1, y1 = observations.box
+    dot = max(x1 - x0, y1 - y0) / 400
     for name, colour in POINT_COLOURS.items():
         landmarks: Landmarks = getattr(observations, name)
-        radius = 0.7 if name == "face" else 2.0
+        extent = np.ptp(landmarks.points, axis=0).max()
+        radius = min(dot, extent / (250 if name == "face" else 40))
         for (x, y), confidence in zip(landmarks.points, landmarks.confidence, strict=True):
-            if confidence > 0.3:
+            if confidence > SHOWN_ABOVE:
                 draw.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)

@@ -27,8 +27,6 @@ from .correspondence import (
 )
 
 SURFACE_SAMPLES = 1500
-SKIN_JOINTS = ("head", "jaw", "left_foot", "right_foot")
-"""Joints whose surface the photo shows bare or tightly covered, beside the hands."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def build_rig(model: BodyModel) -> Rig:
         face=_on_triangles(model, embedding.face[usable], embedding.barycentric[usable]),
         left_hand=_hand_points(model, "left"),
         right_hand=_hand_points(model, "right"),
-        surface=_mixed(model, torch.from_numpy(samples)[:, None], torch.ones(len(samples), 1)),
+        surface=at_vertices(model, samples),
         face_rows=usable,
         surface_joint=weights[samples].argmax(axis=1),
     )
@@ -90,6 +88,11 @@ def _sum(coefficients: Tensor, directions: Tensor) -> Tensor:
     return (coefficients @ directions[:count].flatten(1)).view(len(coefficients), -1, 3)
 
 
+def at_vertices(model: BodyModel, vertices: np.ndarray) -> Posable:
+    """The points that are `vertices` [P] int of the body."""
+    return _mixed(model, torch.from_numpy(vertices)[:, None], torch.ones(len(vertices), 1))
+
+
 def joined(parts: list[Posable]) -> Posable:
     """One body out of several sets of points of the same model."""
     first = parts[0]
@@ -116,7 +119,7 @@ def _hand_points(model: BodyModel, side: str) -> Posable:
     rows: dict[int, Posable] = {
         row: _on_joint(model, attachment) for row, attachment in all_hand_attachments(side).items()
     }
-    rows |= {row: _on_vertex(model, vertex) for row, vertex in hand_tips(side).items()}
+    rows |= {row: at_vertices(model, np.array([vertex])) for row, vertex in hand_tips(side).items()}
     return joined([rows[row] for row in sorted(rows)])
 
 
@@ -134,10 +137,6 @@ def _on_joint(model: BodyModel, attachment: Attachment) -> Posable:
         pose_dirs=None if model.pose_dirs is None else torch.zeros(len(model.pose_dirs), 1, 3, dtype=torch.float64),
         **_joint_tensors(model),
     )
-
-
-def _on_vertex(model: BodyModel, vertex: int) -> Posable:
-    return _mixed(model, torch.tensor([[vertex]]), torch.ones(1, 1))
 
 
 def _on_triangles(

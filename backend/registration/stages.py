@@ -9,10 +9,12 @@ import numpy as np
 from torch import Tensor
 
 from backend.body.model import BodyModel
-from backend.stages import Observations
+from backend.stages import Observations, Registration
+from shared.camera import Camera
 
+from .contour import Silhouette, silhouette
 from .energy import Objective, View
-from .evidence import Evidence, gather, silhouette
+from .evidence import Evidence, gather
 from .levenberg import Solution
 from .parameters import Layout, Prior, build_prior
 from .rig import Rig, build_rig
@@ -35,6 +37,7 @@ class Fit:
     """What stays the same while one photo is fitted."""
 
     observations: Observations
+    model: BodyModel
     rig: Rig
     prior: Prior
     view: View
@@ -45,12 +48,10 @@ class Fit:
         names = ("face", "left_hand", "right_hand")
         return ("pose", *(name for name in names if getattr(self.observations, name).found))
 
-    def objective(self, groups: tuple[str, ...], *, outline: bool = False) -> Objective:
+    def objective(self, groups: tuple[str, ...], matte: Silhouette | None = None) -> Objective:
         """Compare the landmarks of `groups`, and perhaps the matte."""
         evidence = gather(self.observations, self.rig, groups)
-        shown = silhouette(self.observations, self.rig) if outline else None
-        points = self.rig.only((*groups, "surface") if outline else groups)
-        return Objective(self.view, self.prior, points, evidence, shown)
+        return Objective(self.view, self.prior, self.rig.only(groups), evidence, matte)
 
     def joints(self, *names: str) -> list[int]:
         """The entries of the named joints that have room to move."""
@@ -63,6 +64,23 @@ class Fit:
     def camera(self) -> list[int]:
         """The focal length, unless the file says it."""
         return [] if self.observations.focal is not None else [Layout.LOG_FOCAL.start]
+
+    def registration(self, x: Tensor) -> Registration:
+        """The body and camera of `x`, in the fitting frame: camera at the origin, level, looking along -Z."""
+        layout, values = self.prior.layout, x.numpy()
+        focal, width, height = float(np.exp(values[Layout.LOG_FOCAL][0])), self.view.width, self.view.height
+        K = np.array([[focal, 0.0, width / 2], [0.0, focal, height / 2], [0.0, 0.0, 1.0]])
+        return Registration(
+            body_sha256=self.model.sha256,
+            betas=values[layout.betas].copy(),
+            expression=values[layout.expression].copy(),
+            expression_names=self.model.expression_names,
+            full_pose=values[Layout.POSE].copy(),
+            transl=values[Layout.TRANSL].copy(),
+            camera=Camera(width, height, K, np.diag([1.0, -1.0, -1.0, 1.0])),
+            offsets=np.zeros(self.model.template.shape),
+            confidence={},
+        )
 
     def errors(self, x: Tensor) -> dict[str, np.ndarray]:
         """Distance between seen and fitted landmarks in sigmas, per group, [N] each."""
@@ -78,7 +96,7 @@ def prepare(observations: Observations, model: BodyModel) -> Fit:
     """Attach the landmarks to the body and set up what is known beforehand."""
     height, width = observations.rgb.shape[:2]
     prior = build_prior(model, np.log(observations.focal or pixels(USUAL_FOCAL, observations)))
-    return Fit(observations, build_rig(model), prior, View(width, height))
+    return Fit(observations, model, build_rig(model), prior, View(width, height))
 
 
 def fit_body_pose(fit: Fit, x: Tensor) -> Tensor:
@@ -138,11 +156,9 @@ def fit_face(fit: Fit, x: Tensor) -> Tensor:
 
 def fit_outline(fit: Fit, x: Tensor) -> Tensor:
     """Everything at once, now with the matte: the body must not stand out of it."""
-    objective = fit.objective(fit.found, outline=True)
-    kept = set() if fit.observations.focal is None else {Layout.LOG_FOCAL.start}
-    unseen = _unseen(fit)
-    free = [i for i in fit.movable(range(fit.prior.layout.size)) if i not in kept and i not in unseen]
-    return objective.minimise(x, free, steps=15).x
+    held = _unseen(fit) | (set() if fit.observations.focal is None else {Layout.LOG_FOCAL.start})
+    free = [entry for entry in fit.movable(range(fit.prior.layout.size)) if entry not in held]
+    return fit.objective(fit.found, silhouette(fit.observations, fit.rig)).minimise(x, free, steps=15).x
 
 
 def _unseen(fit: Fit) -> set[int]:

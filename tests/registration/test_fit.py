@@ -92,6 +92,16 @@ def test_a_hand_that_is_not_seen_is_relaxed_and_said_so(seen, model):
     assert found.notes == ("Left hand not visible: relaxed pose used.",)
 
 
+def test_a_body_with_pca_expressions_opens_its_mouth_by_the_jaw(seen, model):
+    names = tuple(f"exp{k:03d}" for k in range(len(model.expression_names)))
+    found = fit_body(seen.observations, replace(model, expression_names=names))
+    prior = build_prior(replace(model, expression_names=names), 0.0)
+    jaw = found.full_pose.reshape(55, 3)[JOINT_INDEX["jaw"]]
+    assert jaw[0] >= 0 and np.abs(jaw).max() > 1e-4
+    assert np.all(np.abs(found.expression) <= prior.high[prior.layout.expression].numpy() + 1e-9)
+    assert procrustes_mm(posed_body(found, model)[1], seen.joints) < 30
+
+
 def test_a_focal_length_from_the_file_is_kept(seen, model):
     found = fit_body(replace(seen.observations, focal=1234.5), model)
     assert found.camera.K[0, 0] == pytest.approx(1234.5) == found.camera.K[1, 1]
