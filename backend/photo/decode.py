@@ -16,6 +16,7 @@ from shared.errors import VivantError
 
 MAX_PIXELS = 40_000_000
 MIN_SIDE = 64
+OPAQUE = 0.95  # rounded corners and the like cut nobody out
 MAX_FILE_BYTES = 300_000_000
 FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 FORMATS = ("PNG", "JPEG", "WEBP")
@@ -126,7 +127,9 @@ def _alpha(image: Image.Image) -> np.ndarray | None:
     if not image.has_transparency_data:
         return None
     alpha = np.asarray(image.convert("RGBA").getchannel("A"), dtype=np.float32) / 255
-    return None if alpha.min() > 0.98 else alpha
+    if alpha.max() < 0.5:
+        raise VivantError("The photo is transparent everywhere. Save it with the person visible.")
+    return None if alpha.mean() > OPAQUE else alpha
 
 
 def _srgb(image: Image.Image) -> tuple[np.ndarray, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-MEDIAPIPE = "mediapipe 0.10.21"
+MEDIAPIPE = f"mediapipe {importlib.metadata.version('mediapipe')}"
 
 
 @dataclass(frozen=True)

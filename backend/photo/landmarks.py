@@ -35,6 +35,10 @@ class Look:
     points: np.ndarray  # [33, 2] pixels
     hands: list[tuple[bool, np.ndarray]]  # (left, [21, 2] pixels)
 
+    def shows(self, person: Person) -> bool:
+        """Whether this is that person and not a neighbour the model snapped to."""
+        return bool(np.linalg.norm(self.points[NOSE] - person.points[NOSE]) < 0.4 * person.torso)
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -68,15 +72,16 @@ def _body_looks(rgb: np.ndarray, person: Person, detectors: Detectors) -> list[L
     for factor in BODY_LOOKS:
         crop = Crop.fit(person.box.scaled(factor), rgb.shape, BODY_SIZE)
         for view in (crop, crop.mirror()):
-            look = _look(rgb, view, detectors)
-            if look is not None and np.linalg.norm(look.points[NOSE] - person.points[NOSE]) < 0.4 * person.torso:
+            look = look_at(rgb, view, detectors)
+            if look is not None and look.shows(person):
                 looks.append(look)
     if len(looks) < MIN_LOOKS:
         raise VivantError("The person's body cannot be made out. Use a photo with less in front of the person.")
     return looks
 
 
-def _look(rgb: np.ndarray, crop: Crop, detectors: Detectors) -> Look | None:
+def look_at(rgb: np.ndarray, crop: Crop, detectors: Detectors) -> Look | None:
+    """Body and hands in one crop of `rgb` [H, W, 3] uint8; None if nobody is seen."""
     pose, hands = detectors.holistic(crop.cut(rgb))
     if pose is None:
         return None

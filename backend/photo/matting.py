@@ -2,36 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from pymatting import cf_laplacian, cg, estimate_foreground_ml, ichol
 from scipy.spatial import cKDTree
 
-EVIDENCE_WEIGHT = 0.02  # of the colour evidence against the matting Laplacian
-COLOUR_SCALE = 0.05  # a colour difference (of 1) that tells two surfaces apart
+DECIDE_WEIGHT, DRAW_WEIGHT = 0.1, 0.02
+"""Of the evidence against the matting Laplacian: more to decide on which side a region lies, less to draw its edge."""
+NARROWING = 0.2  # of the band, for drawing the edge
+DOUBT = 0.03  # a prior within this of 0 or 1 is firm
+PRIOR_WEIGHT = 0.7  # of the prior's log odds; its edges are some pixels off
+COLOUR_SCALE = 0.04  # this much nearer in colour (of 1) to one side counts one unit of log odds
+COLOUR_LIMIT = 5.0  # log odds that colour may reach, more than the prior's: it opens gaps the prior closes
+REACH = 0.15  # one person's width away counts as much as this difference of colour
 SAMPLES = 20_000
 NEIGHBOURS = 8
 
 
-def alpha_from_prior(
-    rgb: np.ndarray,  # [H, W, 3] float64 in [0, 1]
-    prior: np.ndarray,  # [H, W] probability
-    sure: np.ndarray,  # [H, W] bool: certainly the person (skeleton, face)
-    never: np.ndarray,  # [H, W] bool: certainly not the person
-    band: np.ndarray,  # [H, W] pixels: half width of the unsure band
-) -> np.ndarray:
-    """Alpha [H, W] float32 in [0, 1].
+@dataclass(frozen=True)
+class Knowledge:
+    """What is known about every pixel before its colour is looked at."""
 
-    Minimises a' L a + w (a - evidence)^2 over the unsure pixels, L the matting Laplacian of Levin et al. (2008), with
-    the evidence weighted by its confidence as in Wang and Cohen, "Robust Matting" (2007).
+    prior: np.ndarray  # [H, W] probability of the person
+    sure: np.ndarray  # [H, W] bool: certainly the person (skeleton, face)
+    never: np.ndarray  # [H, W] bool: certainly not the person
+    gaps: np.ndarray  # [H, W] bool: unsure however firm the prior
+    band: np.ndarray  # [H, W] pixels: half width of the unsure band
+
+
+def alpha_from_prior(rgb: np.ndarray, known: Knowledge) -> np.ndarray:
+    """Alpha [H, W] float32 in [0, 1] of `rgb` [H, W, 3] float64 in [0, 1].
+
+    Twice, in a wide and then in a narrow band, minimises a' L a + w (a - evidence)^2 over the unsure pixels: L is the
+    matting Laplacian of Levin et al. (2008), the evidence is weighted by its confidence as in Wang and Cohen, "Robust
+    Matting" (2007). The first time decides what belongs to the person, the second draws the edge without haze.
     """
-    foreground, background = _certain(prior, sure, never, band)
-    unsure = ~(foreground | background)
-    alpha = foreground.astype(np.float64)
-    if unsure.any() and foreground.any():
-        evidence = _evidence(rgb, prior, foreground, background, unsure)
-        alpha[unsure] = _solve(rgb, alpha, unsure, evidence)
-    return np.clip(alpha, 0, 1).astype(np.float32)
+    inner, outer = _depths(known.prior)
+    foreground = (inner > known.band) & (known.prior > 1 - DOUBT) & ~known.gaps
+    background = (outer > known.band) & (known.prior < DOUBT)
+    decided = _matte(rgb, known, known.prior, foreground, background, DECIDE_WEIGHT)
+    inner, outer = _depths(decided)
+    narrow = NARROWING * known.band
+    return _matte(rgb, known, decided, inner > narrow, outer > narrow, DRAW_WEIGHT)
 
 
 def foreground_colours(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -40,41 +54,59 @@ def foreground_colours(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.round(255 * np.clip(colours, 0, 1)).astype(np.uint8)
 
 
-def _certain(prior: np.ndarray, sure: np.ndarray, never: np.ndarray, band: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of certain foreground and background: further than `band` from where the prior changes its mind."""
-    to_background = cv2.distanceTransform((prior > 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    to_foreground = cv2.distanceTransform((prior <= 0.5).astype(np.uint8), cv2.DIST_L2, 5)
-    foreground = ((to_background > band) & (prior > 0.9) & ~never) | sure
-    background = ((to_foreground > band) & (prior < 0.1) & ~sure) | never
-    return foreground, background & ~foreground
+def _depths(belief: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distances in pixels [H, W] to where the belief changes its mind, from inside and from outside."""
+    inside = (belief > 0.5).astype(np.uint8)
+    return cv2.distanceTransform(inside, cv2.DIST_L2, 5), cv2.distanceTransform(1 - inside, cv2.DIST_L2, 5)
+
+
+def _matte(
+    rgb: np.ndarray,
+    known: Knowledge,
+    belief: np.ndarray,
+    foreground: np.ndarray,
+    background: np.ndarray,
+    weight: float,
+) -> np.ndarray:
+    foreground = (foreground & ~known.never) | known.sure
+    background = (background | known.never) & ~foreground
+    unsure = ~(foreground | background)
+    alpha = foreground.astype(np.float64)
+    if unsure.any():
+        evidence = _evidence(rgb, belief, foreground, background, unsure)
+        alpha[unsure] = _solve(rgb, alpha, unsure, evidence, weight)
+    return np.clip(alpha, 0, 1).astype(np.float32)
 
 
 def _evidence(
-    rgb: np.ndarray, prior: np.ndarray, foreground: np.ndarray, background: np.ndarray, unsure: np.ndarray
+    rgb: np.ndarray, belief: np.ndarray, foreground: np.ndarray, background: np.ndarray, unsure: np.ndarray
 ) -> np.ndarray:
-    """Probability [U] of foreground for the unsure pixels: the prior, corrected by the colours certain nearby."""
-    reach = 0.15 / np.sqrt(foreground.sum())  # one person's width is as far as a strong difference of colour
-    features = np.concatenate([rgb, reach * np.moveaxis(np.indices(prior.shape), 0, 2)], axis=2)
+    """Probability [U] of foreground for the unsure pixels: the belief, corrected by the colours certain nearby."""
+    place = REACH / np.sqrt(foreground.sum() + 1) * np.moveaxis(np.indices(belief.shape), 0, 2)
+    features = np.concatenate([rgb, place], axis=2)
     near = cv2.dilate(unsure.astype(np.uint8), np.ones((41, 41), np.uint8)).astype(bool)
-    to_foreground = _distance(features[foreground & near], features[unsure])
-    to_background = _distance(features[background & near], features[unsure])
-    colour = np.clip((to_background - to_foreground) / COLOUR_SCALE, -4, 4)
-    clipped = np.clip(prior[unsure], 0.05, 0.95)
-    return 1 / (1 + np.exp(-(colour + np.log(clipped / (1 - clipped)))))
+    nearer = _distance(features[background & near], features[unsure])
+    nearer -= _distance(features[foreground & near], features[unsure])
+    clipped = np.clip(belief[unsure], 0.02, 0.98)
+    log_odds = PRIOR_WEIGHT * np.log(clipped / (1 - clipped))
+    log_odds += np.clip(nearer / COLOUR_SCALE, -COLOUR_LIMIT, COLOUR_LIMIT)
+    return 1 / (1 + np.exp(-log_odds))
 
 
 def _distance(samples: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Mean distance [U] of `queries` [U, 5] to their nearest `samples` [S, 5]; 1 if there are too few."""
     if len(samples) < NEIGHBOURS:
         return np.ones(len(queries))
     chosen = samples[np.random.default_rng(0).permutation(len(samples))[:SAMPLES]]
     return cKDTree(chosen).query(queries, k=NEIGHBOURS, eps=0.2)[0].mean(axis=1)
 
 
-def _solve(rgb: np.ndarray, alpha: np.ndarray, unsure: np.ndarray, evidence: np.ndarray) -> np.ndarray:
+def _solve(rgb: np.ndarray, alpha: np.ndarray, unsure: np.ndarray, evidence: np.ndarray, weight: float) -> np.ndarray:
+    """Alpha [U] of the unsure pixels, the others held as they are."""
     flat = unsure.ravel()
     laplacian = cf_laplacian(rgb, epsilon=1e-6, is_known=~flat).tocsr()[flat]
-    weight = EVIDENCE_WEIGHT * np.abs(2 * evidence - 1)
+    confidence = weight * np.abs(2 * evidence - 1)
     system = laplacian[:, flat].tocsc()
-    system.setdiag(system.diagonal() + weight + 1e-6)
-    right = weight * evidence - laplacian[:, ~flat] @ alpha.ravel()[~flat]
+    system.setdiag(system.diagonal() + confidence + 1e-6)  # keeps an undecided region without edges solvable
+    right = confidence * evidence - laplacian[:, ~flat] @ alpha.ravel()[~flat]
     return cg(system, right, M=ichol(system, discard_threshold=1e-4), rtol=1e-5, maxiter=500)
