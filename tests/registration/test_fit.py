@@ -14,17 +14,7 @@ from backend.stages import Landmarks
 from shared.errors import VivantError
 from shared.skeleton import JOINT_INDEX, LEFT_HAND
 
-from .people import FOCAL, moved, person, procrustes_mm, unseen
-
-
-@pytest.fixture(scope="module")
-def seen(model):
-    return person(model, 1)
-
-
-@pytest.fixture(scope="module")
-def registration(seen, model):
-    return fit_body(seen.observations, model)
+from .people import FOCAL, moved, procrustes_mm, unseen
 
 
 def test_a_fully_seen_person_is_found_back(seen, registration, model):
@@ -56,7 +46,7 @@ def test_the_fit_is_deterministic_and_stays_within_the_limits(seen, registration
     assert registration.expression.min() >= 0 and registration.expression.max() <= 1
 
 
-@pytest.mark.parametrize("rows", [[14], [25, 16], [13, 28]])
+@pytest.mark.parametrize("rows", [[14], [25, 13]])
 def test_wrong_landmarks_do_not_drag_the_body_along(seen, model, rows):
     wrong = replace(seen.observations, body=moved(seen.observations.body, rows, (130.0, -110.0)))
     found = fit_body(wrong, model)
