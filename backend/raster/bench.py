@@ -49,8 +49,9 @@ def bench_raster(progress: Progress = silent) -> list[dict[str, Any]]:
     """Measure on this computer, in about three minutes. One row for each size, provider and pass.
 
     A row holds `p50_ms` and `p95_ms` over `repeats` runs and `peak_mb`, the most memory that the process was resident
-    with meanwhile, or on CUDA had allocated (None where the platform does not tell). The last rows compare one scene, 40k Gaussians at
-    512 x 512, with plain PyTorch: `times_cpu` is the ratio of medians to the cpu provider's in the same run.
+    with meanwhile, or on CUDA had allocated (None where the platform does not tell). The last rows compare one scene,
+    40k Gaussians at 512 x 512, with plain PyTorch: `times_cpu` is the ratio of medians to the cpu provider's in the
+    same run.
     """
     warm_up(progress)
     providers = ["cpu"] if choose_device("auto", progress).type == "cpu" else ["cpu", "cuda"]
