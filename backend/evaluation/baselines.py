@@ -7,19 +7,16 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from backend.avatar.completion import Pose, anatomy, complete
+from backend.avatar.draft import draft_avatar
 from backend.avatar.projection import project_photo
-from backend.avatar.surface import Surface, clothed_surface
 from backend.avatar.texels import sample_texels
 from backend.body.model import BodyModel
-from backend.body.posing import PosedBody, ShapedBody
 from backend.evaluation.actor import Actor, Renderer
 from backend.evaluation.textured import TexturedMesh
 from backend.evaluation.truth import TruthFrame
 from backend.registration.hair import hair_pixels
 from backend.registration.wearer import wearer_of
 from backend.stages import Frame, Observations, Registration
-from shared.camera import Camera
 
 TEXTURE = 1024
 """Side of the baselines' textures in texels."""
@@ -35,8 +32,7 @@ def textured_body(observations: Observations, registration: Registration, model:
 
 def textured_mesh(observations: Observations, registration: Registration, model: BodyModel) -> Renderer:
     """Project the photo on the clothed surface and complete what it does not show as the avatar does."""
-    actor, surface = Actor.of(registration, model), clothed_surface(model, registration)
-    mesh = _paint(observations, registration, model, actor, surface)
+    actor, mesh = Actor.of(registration, model), _paint(observations, registration, model)
 
     def render(frame: TruthFrame) -> Frame:
         expression = torch.as_tensor(frame.expression, dtype=torch.float32)
@@ -45,24 +41,15 @@ def textured_mesh(observations: Observations, registration: Registration, model:
     return render
 
 
-def _paint(
-    observations: Observations, registration: Registration, model: BodyModel, actor: Actor, surface: Surface
-) -> TexturedMesh:
-    """The photo's own pixels where it shows the surface, the completion of the avatar's coarser map elsewhere."""
-    camera, posed = registration.camera, actor.as_registered(registration)
-    vertices = surface.pose(posed.transforms[0], torch.as_tensor(registration.expression, dtype=torch.float32)).numpy()
-    hair = hair_pixels(observations, wearer_of(registration, model), camera)
-    coarse, fine = sample_texels(model, surface, COMPLETION), sample_texels(model, surface, TEXTURE)
-    evidence, seen = (project_photo(observations, surface, texels, vertices, hair, camera) for texels in (coarse, fine))
-    filled = complete(evidence, anatomy(model, surface, coarse), _pose(actor.shaped, posed, camera))
-    base = TexturedMesh.paint(model, surface, coarse, filled, COMPLETION)
-    colors = base.shade(fine.face, fine.barycentric)
+def _paint(observations: Observations, registration: Registration, model: BodyModel) -> TexturedMesh:
+    """The photo's own pixels where it shows the surface, the colours of the untrained avatar elsewhere."""
+    hair = hair_pixels(observations, wearer_of(registration, model), registration.camera)
+    draft = draft_avatar(observations, registration, model, hair, COMPLETION, show_unseen=True)
+    surface, expression = draft.surface, torch.as_tensor(registration.expression, dtype=torch.float32)
+    vertices = surface.pose(draft.posed.transforms[0], expression).numpy()
+    texels = sample_texels(model, surface, TEXTURE)
+    seen = project_photo(observations, surface, texels, vertices, hair, registration.camera)
+    base = TexturedMesh.paint(model, surface, draft.texels, draft.color, COMPLETION)
+    colors = base.shade(texels.face, texels.barycentric)
     colors[seen.known] = seen.color[seen.known]
-    return TexturedMesh.paint(model, surface, fine, colors, TEXTURE)
-
-
-def _pose(shaped: ShapedBody, posed: PosedBody, camera: Camera) -> Pose:
-    """The rest joints and the directions from them to the camera."""
-    to_rest = torch.linalg.inv(posed.transforms[0].double()).numpy()
-    joints = shaped.joints.double().numpy()
-    return Pose(joints, to_rest[:, :3, :3] @ camera.centre + to_rest[:, :3, 3] - joints)
+    return TexturedMesh.paint(model, surface, texels, colors, TEXTURE)

@@ -117,7 +117,7 @@ def _render(
 
 def _ours(source: Source, model: BodyModel, settings: TrainingSettings, progress: Progress) -> Iterator[Frame]:
     """Build the avatar and draw every frame with it, one at a time."""
-    avatar = train(source.observations, source.registration, model, settings, progress=progress)
+    avatar = train(source.observations, source.registration, model, settings, progress=progress).avatar
     motion = Motion(
         full_pose=np.stack([frame.full_pose for frame in source.frames]),
         transl=np.stack([frame.transl for frame in source.frames]),
