@@ -11,7 +11,7 @@ import numpy as np
 import OpenEXR
 from PIL import Image
 
-from backend.rendering.atomic import written_whole
+from backend.atomic import written_whole
 from backend.rendering.color import over, premultiplied_linear, straight, to_bytes
 from backend.stages import Frame
 from shared.errors import VivantError

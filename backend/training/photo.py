@@ -24,6 +24,10 @@ class Target:
     alpha: Tensor  # [H, W]
     camera: Camera
 
+    def to(self, device: torch.device) -> Target:
+        """The same target on another device."""
+        return Target(self.rgb.to(device), self.alpha.to(device), self.camera)
+
 
 def photo_target(observations: Observations, camera: Camera, size: int) -> Target:
     """The person's crop of the photo, its longer side at most `size` pixels."""

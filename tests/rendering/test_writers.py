@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from backend.rendering import writers
-from backend.rendering.atomic import ensure_writable
+from backend.atomic import ensure_writable
 from backend.rendering.color import linear_to_srgb, premultiplied_linear, srgb_to_linear, straight
 from backend.rendering.writers import NO_DEPTH, write_exr, write_mp4, write_png
 from backend.stages import Frame
@@ -104,7 +104,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, kind, monkey
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("backend.rendering.atomic.os.fsync", full)
+    monkeypatch.setattr("backend.atomic.os.fsync", full)
     with pytest.raises(VivantError, match="No space left"):
         WRITE[kind](path)
     assert path.read_text() == "old"

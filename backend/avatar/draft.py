@@ -1,0 +1,65 @@
+"""The avatar before training: where every Gaussian sits, and the colour that the photo or its completion gives it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from backend.avatar.completion import Pose, anatomy, complete
+from backend.avatar.projection import project_photo
+from backend.avatar.surface import Surface, clothed_surface
+from backend.avatar.texels import Texels, sample_texels
+from backend.body.model import BodyModel
+from backend.body.posing import PosedBody
+from backend.stages import Observations, Registration
+
+
+@dataclass(frozen=True)
+class Draft:
+    """M Gaussians to be trained, and the pose that the photo shows them in."""
+
+    surface: Surface
+    texels: Texels
+    limb: np.ndarray  # [M] int8, index into `limbs.LIMB_NAMES`, one more for the hair layer
+    color: np.ndarray  # [M, 3] sRGB in [0, 1]
+    known: np.ndarray  # [M] bool: the photo shows it plainly
+    facing: np.ndarray  # [M] cosine between normal and view in the photo
+    visibility: np.ndarray  # [M] in [0, 1]
+    posed: PosedBody  # batch 1, without clothes, in the photo's pose
+
+
+def draft_avatar(
+    observations: Observations,
+    registration: Registration,
+    model: BodyModel,
+    hair: np.ndarray,  # [H, W] bool: the photo's hair pixels
+    texture: int,  # side of the UV map
+    show_unseen: bool,  # keep what lies beyond the photo's border
+) -> Draft:
+    """Sample the clothed surface, look every sample up in the photo, and complete what it does not show."""
+    surface = clothed_surface(model, registration)
+    texels = sample_texels(model, surface, texture)
+    pose, expression, transl = (
+        torch.as_tensor(values, dtype=torch.float32)
+        for values in (registration.full_pose, registration.expression, registration.transl)
+    )
+    shaped = model.shape(torch.as_tensor(registration.betas, dtype=torch.float32))
+    posed = model.pose(shaped, pose[None], transl[None], expression[None])
+    vertices = surface.pose(posed.transforms[0], expression).numpy()
+    evidence = project_photo(observations, surface, texels, vertices, hair, registration.camera)
+    parts = anatomy(model, surface, texels)
+    rotations = posed.transforms[0, :, :3, :3].numpy()
+    towards_camera = registration.camera.centre - posed.joints[0].numpy()
+    view = np.einsum("jba,jb->ja", rotations, towards_camera)
+    return Draft(
+        surface=surface,
+        texels=texels,
+        limb=parts.limb,
+        color=complete(evidence, parts, Pose(shaped.joints.numpy(), view)),
+        known=evidence.known,
+        facing=evidence.facing,
+        visibility=np.ones(len(texels), np.float32) if show_unseen else evidence.inside.astype(np.float32),
+        posed=posed,
+    )

@@ -1,0 +1,78 @@
+"""The avatar folder: `avatar.json`, `gaussians.safetensors`, `registration.npz`. Never a pickle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from backend.atomic import written_whole
+from backend.body.model import BodyModel
+from backend.registration.files import load_registration, save_registration
+from backend.stages import Avatar
+from shared.errors import VivantError
+
+SCHEMA = 1
+TENSORS = {"face": 1, "barycentric": 2, "offset": 2, "log_scale": 2, "rgb": 2, "visibility": 1}
+"""Tensor names of `gaussians.safetensors` that a photo-only avatar needs, and their ranks."""
+
+
+def save_avatar(folder: Path, avatar: Avatar) -> None:
+    """Write the avatar's files into `folder`; `avatar.json` comes last, so a folder that has it is complete.
+
+    Raises:
+        VivantError: the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {name: np.ascontiguousarray(getattr(avatar, name)) for name in TENSORS}
+    tensors["clothed_offset"] = np.ascontiguousarray(avatar.registration.offsets, dtype=np.float32)
+    with written_whole(folder / "gaussians.safetensors") as path:
+        save_file(tensors, path)
+    save_registration(folder / "registration.npz", avatar.registration)
+    info = {"schema": SCHEMA, "body_sha256": avatar.registration.body_sha256, **avatar.info}
+    with written_whole(folder / "avatar.json") as path:
+        path.write_text(json.dumps(info, indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def load_avatar(folder: Path, model: BodyModel) -> Avatar:
+    """Read an avatar folder.
+
+    Raises:
+        VivantError: it is not one, it is damaged, of a newer version, or belongs to another body file.
+    """
+    info = _info(folder)
+    if info["body_sha256"] != model.sha256:
+        raise VivantError(
+            f"{folder} was made with the body file {info['body_sha256'][:12]}, the one loaded is {model.sha256[:12]}. "
+            "Give that file with --body."
+        )
+    try:
+        tensors = load_file(folder / "gaussians.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise VivantError(f"Cannot read the Gaussians of {folder}: {error}. Build the avatar again.") from error
+    registration = load_registration(folder / "registration.npz", model)
+    _check(folder, tensors, len(model.faces) + (0 if registration.hair is None else len(registration.hair.faces)))
+    return Avatar(**{name: tensors[name] for name in TENSORS}, registration=registration, info=info)
+
+
+def _info(folder: Path) -> dict:
+    try:
+        info = json.loads((folder / "avatar.json").read_text(encoding="utf-8"))
+        schema = info["schema"]
+        str(info["body_sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise VivantError(f"{folder} is no finished avatar ({error!r}). Build one with `vivant build`.") from error
+    if schema != SCHEMA:
+        raise VivantError(f"{folder} has the format {schema}, this Vivant reads {SCHEMA}. Update Vivant or build it again.")
+    return info
+
+
+def _check(folder: Path, tensors: dict[str, np.ndarray], faces: int) -> None:
+    missing = [name for name in TENSORS if name not in tensors or tensors[name].ndim != TENSORS[name]]
+    count = {len(tensors[name]) for name in TENSORS if name in tensors}
+    bad = missing or len(count) != 1 or not all(np.isfinite(tensors[name]).all() for name in TENSORS)
+    if bad or tensors["face"].min(initial=0) < 0 or tensors["face"].max(initial=0) >= faces:
+        raise VivantError(f"The Gaussians of {folder} are damaged ({', '.join(missing) or 'bad values'}). Build it again.")

@@ -1,0 +1,195 @@
+"""Photo-only training: the draft's Gaussians are fitted to the photo, held together by the regularisers.
+
+The photo says nothing about depth and nothing about the far side, so the regularisers decide what turns well:
+offsets stay near the surface and alike among neighbours, sizes near the texels' spacing, and the colours of what
+the photo does not show stay at their completion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from backend.avatar.draft import Draft, draft_avatar
+from backend.avatar.posing import OPACITY, Binding, bind
+from backend.body.model import BodyModel
+from backend.progress import Event, Progress, silent
+from backend.raster.splats import Rendered, choose_device, rasterize
+from backend.registration.hair import hair_pixels
+from backend.registration.wearer import wearer_of
+from backend.stages import Avatar, Observations, Registration
+from backend.training.losses import photo_loss, smoothness
+from backend.training.photo import Target, photo_target
+from backend.training.settings import TrainingSettings
+
+SIGMA = 0.5
+"""Initial standard deviation of a Gaussian, in texel spacings."""
+INSET = 2.0
+"""Standard deviations by which Gaussians start below the surface, so that their footprints end at its outline."""
+NEIGHBOURS = 4
+LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 3e-2}
+LAST_RATE = 0.05
+"""Share of the learning rates at the last step of the cosine schedule."""
+
+OFFSET_SIZE, OFFSET_SMOOTH = 1e-3, 4e-2
+SCALE_SIZE, SCALE_SMOOTH = 2e-2, 1e-2
+UNSEEN_COLOR = 1.0
+"""Weights of the regularisers; offsets are measured in texel spacings, sizes in logarithms."""
+GRAZING = 0.6
+"""Cosine to the view below which even a seen texel's colour is held to the draft's, the flatter the more."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained avatar and how the loss fell."""
+
+    avatar: Avatar
+    losses: dict[str, list[float]]  # name -> value per step
+    photo_psnr: float  # dB, premultiplied colour inside the matte, at the training size
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What is optimised, and what it is held to."""
+
+    offset: Tensor  # [N, 3] metres
+    log_scale: Tensor  # [N, 1]
+    rgb: Tensor  # [N, 3] logits
+    first_offset: Tensor
+    first_log_scale: Tensor
+    first_color: Tensor  # [N, 3] in [0, 1]
+    color_hold: Tensor  # [N, 1] how strongly a colour is held
+    spacing: Tensor  # [N, 1] metres
+    neighbours: Tensor  # [N, NEIGHBOURS] int64
+
+
+def train(
+    observations: Observations,
+    registration: Registration,
+    model: BodyModel,
+    settings: TrainingSettings,
+    *,
+    progress: Progress = silent,
+) -> Trained:
+    """Make an avatar from one registered photo.
+
+    Raises:
+        VivantError: the device asked for does not work.
+    """
+    torch.manual_seed(settings.seed)
+    device = choose_device(settings.device, progress)
+    hair = hair_pixels(observations, wearer_of(registration, model), registration.camera)
+    draft = draft_avatar(observations, registration, model, hair, settings.texture, settings.show_unseen)
+    progress(Event("training", 0, settings.steps, f"{len(draft.texels)} Gaussians on {device}"))
+    target = photo_target(observations, registration.camera, settings.size).to(device)
+    parameters = _parameters(draft, device)
+    draw = _drawer(draft, registration, parameters, target, device)
+    losses = _optimise(parameters, draw, target, settings, progress)
+    with torch.no_grad():
+        psnr = _psnr(draw(), target)
+    return Trained(_avatar(draft, registration, parameters), losses, psnr)
+
+
+def _parameters(draft: Draft, device: torch.device) -> Parameters:
+    spacing = torch.as_tensor(draft.texels.spacing)[:, None]
+    log_scale = torch.log(SIGMA * spacing)
+    offset = torch.zeros(len(spacing), 3)
+    offset[:, 2] = -INSET * SIGMA * spacing[:, 0]
+    color = torch.as_tensor(draft.color, dtype=torch.float32).clamp(0.01, 0.99)
+    facing = torch.as_tensor(draft.facing, dtype=torch.float32)
+    hold = torch.where(torch.as_tensor(draft.known), (1 - facing / GRAZING).clamp(0, 1), torch.ones_like(facing))
+    fixed = (offset, log_scale, color, hold[:, None], spacing, _neighbours(draft))
+    trained = (offset.clone(), log_scale.clone(), color.logit())
+    return Parameters(*(x.to(device).requires_grad_() for x in trained), *(x.to(device) for x in fixed))
+
+
+def _neighbours(draft: Draft) -> Tensor:
+    """The nearest texels of the same limb on the rest surface, [N, NEIGHBOURS]."""
+    position = draft.texels.interpolate(draft.surface.vertices.numpy(), draft.surface.faces)
+    apart = np.concatenate([position, 10.0 * draft.limb[:, None]], axis=1)
+    return torch.as_tensor(cKDTree(apart).query(apart, k=NEIGHBOURS + 1)[1][:, 1:])
+
+
+def _drawer(
+    draft: Draft, registration: Registration, parameters: Parameters, target: Target, device: torch.device
+) -> Callable[[], Rendered]:
+    """A function that draws the current parameters in the photo's pose and view."""
+    binding = bind(draft.surface, torch.as_tensor(draft.texels.face).long(), torch.as_tensor(draft.texels.barycentric))
+    binding = Binding(*(tensor.to(device) for tensor in vars(binding).values()))
+    transforms = draft.posed.transforms[0].to(device)
+    expression = torch.as_tensor(registration.expression, dtype=torch.float32, device=device)
+    opacities = (OPACITY * torch.as_tensor(draft.visibility)).to(device)
+    quats = torch.tensor([1.0, 0.0, 0.0, 0.0], device=device).repeat(len(opacities), 1)
+
+    def draw() -> Rendered:
+        means = binding.pose(parameters.offset, transforms, expression)
+        scales = parameters.log_scale.exp().expand(-1, 3)
+        return rasterize(means, quats, scales, opacities, parameters.rgb.sigmoid(), target.camera, device.type)
+
+    return draw
+
+
+def _optimise(
+    parameters: Parameters,
+    draw: Callable[[], Rendered],
+    target: Target,
+    settings: TrainingSettings,
+    progress: Progress,
+) -> dict[str, list[float]]:
+    groups = [{"params": [getattr(parameters, name)], "lr": rate} for name, rate in LEARNING_RATES.items()]
+    optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + np.cos(np.pi * step / settings.steps))
+    )
+    backdrops = torch.rand(settings.steps, generator=torch.Generator().manual_seed(settings.seed)).tolist()
+    losses: dict[str, list[float]] = {"photo": [], "regularisers": []}
+    for step, backdrop in enumerate(backdrops, start=1):
+        rendered = draw()
+        photo = photo_loss(rendered.rgb, rendered.alpha, target.rgb, target.alpha, backdrop)
+        held = _regularisers(parameters)
+        optimiser.zero_grad()
+        (photo + held).backward()
+        optimiser.step()
+        schedule.step()
+        losses["photo"].append(photo.item())
+        losses["regularisers"].append(held.item())
+        progress(Event("training", step, settings.steps, f"loss {losses['photo'][-1]:.4f}"))
+    return losses
+
+
+def _regularisers(parameters: Parameters) -> Tensor:
+    moved = (parameters.offset - parameters.first_offset) / parameters.spacing
+    grown = parameters.log_scale - parameters.first_log_scale
+    recoloured = (parameters.rgb.sigmoid() - parameters.first_color).abs()
+    return (
+        OFFSET_SIZE * moved.square().sum(1).mean()
+        + OFFSET_SMOOTH * smoothness(moved, parameters.neighbours)
+        + SCALE_SIZE * grown.square().mean()
+        + SCALE_SMOOTH * smoothness(grown, parameters.neighbours)
+        + UNSEEN_COLOR * (parameters.color_hold * recoloured).mean()
+    )
+
+
+def _psnr(rendered: Rendered, target: Target) -> float:
+    inside = target.alpha > 0.5
+    return float(-10 * torch.log10((rendered.rgb - target.rgb)[inside].square().mean()))
+
+
+def _avatar(draft: Draft, registration: Registration, parameters: Parameters) -> Avatar:
+    """Drop what is never seen and freeze the rest."""
+    shown = draft.visibility > 0
+    return Avatar(
+        face=draft.texels.face[shown],
+        barycentric=draft.texels.barycentric[shown],
+        offset=parameters.offset.detach().cpu().numpy()[shown],
+        log_scale=parameters.log_scale.detach().cpu().numpy()[shown],
+        rgb=parameters.rgb.detach().cpu().numpy()[shown],
+        visibility=draft.visibility[shown],
+        registration=registration,
+        info={},
+    )
