@@ -23,29 +23,29 @@ class Attachment:
 
 
 _LEFT_POSE: dict[int, Attachment] = {
-    7: Attachment("head", "head", (0.0532, 0.0274, 0.0315)),
-    11: Attachment("left_shoulder", "left_collar", (-0.0068, 0.0142, 0.0036)),
-    13: Attachment("left_elbow", "left_shoulder", (0.0047, 0.0061, 0.0113)),
-    15: Attachment("left_wrist", "left_elbow", (0.0124, 0.0002, 0.0049)),
-    17: Attachment("left_pinky1", "left_wrist", (0.0025, -0.0024, 0.0300)),
-    19: Attachment("left_index1", "left_wrist", (-0.0069, -0.0100, -0.0174)),
-    21: Attachment("left_thumb2", "left_wrist", (0.0223, 0.0080, -0.0269)),
-    23: Attachment("left_hip", "pelvis", (-0.0124, 0.0076, 0.0371)),
-    25: Attachment("left_knee", "left_hip", (-0.0082, 0.0032, 0.0003)),
-    27: Attachment("left_ankle", "left_knee", (0.0008, 0.0236, 0.0085)),
-    29: Attachment("left_ankle", "left_ankle", (-0.0106, -0.0377, -0.0309)),
-    31: Attachment("left_foot", "left_foot", (-0.0097, -0.0063, 0.0408)),
+    7: Attachment("head", "head", (0.0531, 0.0273, 0.0331)),
+    11: Attachment("left_shoulder", "left_collar", (-0.0065, 0.0133, 0.0047)),
+    13: Attachment("left_elbow", "left_shoulder", (0.0064, 0.0076, 0.0108)),
+    15: Attachment("left_wrist", "left_elbow", (0.0143, 0.0011, 0.0057)),
+    17: Attachment("left_pinky1", "left_wrist", (0.0036, -0.0012, 0.0313)),
+    19: Attachment("left_index1", "left_wrist", (-0.0058, -0.0096, -0.0180)),
+    21: Attachment("left_thumb2", "left_wrist", (0.0239, 0.0080, -0.0283)),
+    23: Attachment("left_hip", "pelvis", (-0.0119, 0.0064, 0.0369)),
+    25: Attachment("left_knee", "left_hip", (-0.0090, 0.0020, 0.0015)),
+    27: Attachment("left_ankle", "left_knee", (0.0002, 0.0229, 0.0043)),
+    29: Attachment("left_ankle", "left_ankle", (-0.0119, -0.0374, -0.0368)),
+    31: Attachment("left_foot", "left_foot", (-0.0096, -0.0066, 0.0419)),
 }
-"""Measured by `calibrate.py`, like the next table: 2-11 mm of median error remain (heels 17)."""
+"""Measured by `calibrate.py`, like the next table: 3-13 mm of median error remain."""
 
 _LEFT_HAND: dict[str, tuple[Offset, Offset, Offset]] = {
-    "thumb": ((-0.0076, -0.0105, -0.0002), (0.0041, -0.0022, 0.0023), (-0.0003, 0.0013, -0.0037)),
-    "index": ((-0.0089, -0.0052, -0.0059), (0.0015, -0.0044, -0.0009), (0.0009, -0.0025, 0.0006)),
-    "middle": ((-0.0058, -0.0082, -0.0010), (-0.0003, -0.0030, 0.0015), (-0.0028, -0.0020, 0.0011)),
-    "ring": ((-0.0044, -0.0083, 0.0012), (0.0011, -0.0045, 0.0038), (-0.0015, -0.0045, 0.0039)),
-    "pinky": ((-0.0030, -0.0075, 0.0052), (0.0018, -0.0054, 0.0036), (0.0014, -0.0021, 0.0022)),
+    "thumb": ((-0.0062, -0.0114, -0.0005), (0.0047, -0.0029, 0.0018), (0.0001, 0.0005, -0.0047)),
+    "index": ((-0.0082, -0.0054, -0.0059), (0.0022, -0.0046, -0.0017), (0.0012, -0.0034, -0.0004)),
+    "middle": ((-0.0051, -0.0073, -0.0019), (0.0002, -0.0025, 0.0012), (-0.0029, -0.0014, 0.0005)),
+    "ring": ((-0.0036, -0.0077, 0.0024), (0.0014, -0.0040, 0.0036), (-0.0021, -0.0043, 0.0027)),
+    "pinky": ((-0.0023, -0.0067, 0.0068), (0.0022, -0.0061, 0.0058), (0.0008, -0.0031, 0.0034)),
 }
-_LEFT_HAND_WRIST: Offset = (0.0116, 0.0005, -0.0022)
+_LEFT_HAND_WRIST: Offset = (0.0127, 0.0017, -0.0020)
 
 POSE_ON_FACE: dict[int, int] = {
     0: 1,

@@ -22,9 +22,9 @@ FACE_SHARE = 0.15
 
 LIMBS = ((11, 13), (13, 15), (12, 14), (14, 16), (23, 25), (25, 27), (24, 26), (26, 28), (12, 11), (24, 23))
 """Pairs of pose landmarks whose direction in MediaPipe's world frame is used."""
-LIMB_LEAN = np.array([-0.04, 0.19, -0.04, 0.19, 0.065, -0.15, 0.065, -0.15, 0.0, 0.0])
+LIMB_LEAN = np.array([-0.09, 0.17, -0.09, 0.17, 0.085, -0.16, 0.085, -0.16, 0.0, 0.0])
 """Depth that MediaPipe adds to the unit direction of each limb of a person who faces it: it bends elbows and knees."""
-LIMB_SIGMA = np.array([0.25, 0.38, 0.25, 0.38, 0.21, 0.22, 0.21, 0.22, 0.13, 0.12])
+LIMB_SIGMA = np.array([0.24, 0.34, 0.24, 0.34, 0.17, 0.17, 0.17, 0.17, 0.13, 0.11])
 """What is left of its error in depth. Both measured by `calibrate.py`."""
 
 

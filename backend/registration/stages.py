@@ -28,6 +28,7 @@ LIMB_ROWS = {("left", ARM): (0, 1), ("right", ARM): (2, 3), ("left", LEG): (4, 5
 FOREARM_TWISTS = (-1.2, -0.4, 0.4)
 """Radians about the forearm from which a seen hand is fitted."""
 BENT_WEIGHT = 20.0
+"""How strongly a trial start bends a limb: about 0.2 of a unit vector."""
 FIRST_BETAS = 5
 """Body shape coefficients that the pose landmarks can tell something about."""
 
