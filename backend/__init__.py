@@ -1,1 +1,6 @@
 """The compute backend: one photo in, a moving avatar out."""
+
+import os
+
+# numba and torch each bring an OpenMP of their own; threads that wait by spinning would starve the other's.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -19,6 +19,10 @@ def render(
     camera: Camera,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Colour [H, W, 3], depth times alpha [H, W] and alpha [H, W] of the Gaussians, float32 on their device."""
+    if not len(means):  # gsplat's launch divides by the number of Gaussians
+        nothing = sum(tensor.sum() for tensor in (means, quats_wxyz, scales, opacities, colors))
+        empty = nothing + means.new_zeros(camera.height, camera.width, dtype=torch.float32)
+        return empty[..., None].expand(-1, -1, 3), empty, empty
     from gsplat import rasterization  # prints and looks for a compiler when imported, so not before it is needed
 
     image, alpha, _ = rasterization(

@@ -1,0 +1,114 @@
+"""The pictures that go with an avatar: overlay, matte, the view of the photo, a turn, and the report that shows them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from backend.atomic import written_whole
+from backend.body.model import BodyModel
+from backend.progress import Progress
+from backend.registration.overlay import overlay
+from backend.rendering.render import render_frames
+from backend.rendering.views import orbit, strip
+from backend.report import ReportContent, write_report
+from backend.stages import Avatar, Frame, Observations, Registration
+from shared.camera import Camera
+from shared.motion import Motion
+
+TURN_DEGREES = (-60, -30, 0, 30, 60)
+TURN_SIZE = 768
+"""Pixels of a turn view's longer side."""
+
+
+def write_album(
+    folder: Path,
+    observations: Observations,
+    avatar: Avatar,
+    model: BodyModel,
+    losses: dict[str, list[float]],
+    seconds: dict[str, float],
+    progress: Progress,
+) -> None:
+    """Write photo.png, matte.png, overlay.png, preview.png, turn.png and report.html into `folder`."""
+    fit = overlay(observations, avatar.registration, model)
+    alpha = np.round(observations.alpha * 255).astype(np.uint8)
+    matte = np.dstack([observations.foreground, alpha])
+    still = strip([photo_view(avatar, model, avatar.registration.camera, progress)], [""])
+    turn = turn_strip(avatar, model, progress)
+    pictures = {"photo": observations.rgb, "matte": matte, "overlay": fit, "preview": still, "turn": turn}
+    for name, picture in pictures.items():
+        write_picture(folder / f"{name}.png", picture)
+    registration = avatar.registration
+    write_report(
+        folder / "report.html",
+        ReportContent(
+            title="Vivant avatar",
+            lead=f"{len(avatar.face):,} Gaussians, {avatar.info['photo_psnr_db']:.1f} dB on the photo.",
+            photo=observations.rgb,
+            overlay=fit,
+            matte=matte,
+            views=[("The photo's own view", still), (f"Turned by {TURN_DEGREES} degrees", turn)],
+            losses=losses,
+            settings=avatar.info["settings"],
+            providers=avatar.info["providers"],
+            timings=seconds,
+            confidence=registration.confidence,
+            notes=[*observations.notes, *registration.notes],
+            licences=avatar.info["licences"],
+        ),
+    )
+
+
+def write_overlay(path: Path, observations: Observations, registration: Registration, model: BodyModel) -> None:
+    """The fitted body over the photo, as a PNG."""
+    write_picture(path, overlay(observations, registration, model))
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write uint8 [H, W, 3 or 4] as PNG, whole or not at all."""
+    with written_whole(path) as temporary:
+        Image.fromarray(picture).save(temporary, format="PNG")
+
+
+def photo_view(avatar: Avatar, model: BodyModel, camera: Camera, progress: Progress) -> Frame:
+    """The avatar in the photo's pose, seen by `camera`."""
+    return next(render_frames(avatar, model, photo_pose(avatar.registration), [camera], progress=progress))
+
+
+def photo_pose(registration: Registration) -> Motion:
+    """One frame: the person as the photo shows them."""
+    return Motion(
+        registration.full_pose[None],
+        registration.transl[None],
+        registration.expression[None],
+        registration.expression_names,
+        fps=1.0,
+    )
+
+
+def turn_strip(avatar: Avatar, model: BodyModel, progress: Progress) -> np.ndarray:
+    """Five views round the person, [H, 5 W, 3] uint8."""
+    camera = portrait_camera(avatar.registration, TURN_SIZE)
+    centre = person_centre(avatar.registration)
+    frames = [photo_view(avatar, model, orbit(camera, centre, degrees), progress) for degrees in TURN_DEGREES]
+    return strip(frames, [f"{degrees:+d}" if degrees else "0" for degrees in TURN_DEGREES])
+
+
+def portrait_camera(registration: Registration, size: int) -> Camera:
+    """The photo's camera, its longer side at most `size` pixels."""
+    camera = registration.camera
+    scale = min(1.0, size / max(camera.width, camera.height))
+    return camera.resized(round(camera.width * scale), round(camera.height * scale))
+
+
+def person_centre(registration: Registration) -> np.ndarray:
+    """A point on the body's axis in the middle of the photo's view, [3] metres."""
+    camera, root = registration.camera, registration.transl
+    depth = camera.project(root[None])[1][0]
+    middle = np.array([camera.width / 2, camera.height / 2, 1.0])
+    ray = camera.world_to_camera[:3, :3].T @ (np.linalg.inv(camera.K) @ middle)
+    across = camera.centre + ray * depth
+    return np.array([root[0], across[1], root[2]])

@@ -1,0 +1,121 @@
+"""A finished avatar performs: motion and camera in, pictures or a video out; and the demo, which builds one first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+
+from backend.album import portrait_camera
+from backend.atomic import ensure_writable
+from backend.avatar.files import load_avatar
+from backend.body.model import BodyModel
+from backend.pipeline import BuildSettings, build
+from backend.progress import Event, Progress, silent
+from backend.raster.splats import choose_device
+from backend.raster.warm_up import warm_up
+from backend.rendering.render import render_frames
+from backend.rendering.views import fitted
+from backend.rendering.writers import write_exr, write_mp4, write_png
+from backend.stages import Avatar, Frame
+from shared.camera import Camera, load_cameras
+from shared.errors import VivantError
+from shared.motion import Motion
+from shared.motion_files import load_motion
+from shared.talking import talking_motion
+
+DEMO_SECONDS, DEMO_FPS, DEMO_SIZE = 6.0, 25.0, 1024
+FORMATS = ("png", "exr", "mp4")
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """What to draw and how."""
+
+    camera: Path | None = None  # camera file; None: the photo's own camera
+    size: tuple[int, int] | None = None  # width, height in pixels; None: the camera's own
+    frames: tuple[int, int] | None = None  # first and last frame, counted from 0; None: all
+    format: str | None = None  # png, exr or mp4; None: by the name of the output
+    fps: float | None = None  # resample the motion to this rate; None: its own
+    background: tuple[float, float, float] = (1.0, 1.0, 1.0)  # sRGB in [0, 1], of videos
+    body: Path | None = None  # the body file that the avatar was made with; None: the open body
+    device: str = "auto"  # auto, cpu or cuda
+
+
+def render(folder: Path, motion: Path, out: Path, settings: RenderSettings, *, progress: Progress = silent) -> Path:
+    """Play a motion file with the avatar in `folder`; `out` is a folder of numbered frames, or an .mp4 file.
+
+    The motion starts where the person stands in the photo.
+
+    Raises:
+        VivantError: a file cannot be used, or `out` cannot be written.
+    """
+    kind = settings.format or ("mp4" if out.suffix.lower() == ".mp4" else "png")
+    if kind not in FORMATS:
+        raise VivantError(f"There is no output format {kind}. Choose one of {', '.join(FORMATS)}.")
+    ensure_writable(out.parent if kind == "mp4" else out)
+    model = BodyModel.load(settings.body)
+    avatar = load_avatar(folder, model)
+    hands = np.concatenate([model.hand_mean_left, model.hand_mean_right])
+    loaded = load_motion(motion, fps=settings.fps, hand_mean=hands)
+    for note in loaded.notes:
+        progress(Event("motion", 1, 1, note))
+    placed = loaded.motion.placed(avatar.registration.full_pose[:3], avatar.registration.transl)
+    cameras = [avatar.registration.camera] if settings.camera is None else load_cameras(settings.camera)
+    if settings.size is not None:
+        cameras = [fitted(camera, *settings.size) for camera in cameras]
+    first, last = settings.frames or (0, len(placed) - 1)
+    frames = _play(avatar, model, placed, cameras, range(first, last + 1), settings.device, progress)
+    _write(out, kind, frames, first, placed.fps, settings.background)
+    return out
+
+
+def demo(out: Path, *, full_body: bool = False, progress: Progress = silent) -> list[Path]:
+    """Build the example photo's avatar and let it talk; returns what was made, the avatar folder first.
+
+    Raises:
+        VivantError: the folder exists or cannot be written to.
+    """
+    name = "full_body.png" if full_body else "astronaut.png"
+    with resources.as_file(resources.files("backend.examples") / name) as photo:
+        avatar_folder = build(photo, out / "avatar", BuildSettings(), progress=progress)
+    model = BodyModel.load()
+    avatar = load_avatar(avatar_folder, model)
+    motion = talking_motion(DEMO_SECONDS, DEMO_FPS)
+    placed = motion.placed(avatar.registration.full_pose[:3], avatar.registration.transl)
+    camera = portrait_camera(avatar.registration, DEMO_SIZE)
+    video = out / "talk.mp4"
+    write_mp4(video, _play(avatar, model, placed, [camera], range(len(placed)), "auto", progress), placed.fps)
+    results = [avatar_folder, video]
+    for source, target in (("preview.png", "still.png"), ("turn.png", "turn.png"), ("report.html", "report.html")):
+        results.append(out / target)
+        results[-1].write_bytes((avatar_folder / source).read_bytes())
+    return results
+
+
+def _play(
+    avatar: Avatar,
+    model: BodyModel,
+    motion: Motion,
+    cameras: list[Camera],
+    frames: range,
+    device: str,
+    progress: Progress,
+) -> Iterator[Frame]:
+    warm_up(progress)
+    chosen = choose_device(device, progress)
+    return render_frames(avatar, model, motion, cameras, frames=frames, device=chosen, progress=progress)
+
+
+def _write(
+    out: Path, kind: str, frames: Iterable[Frame], first: int, fps: float, background: tuple[float, float, float]
+) -> None:
+    if kind == "mp4":
+        write_mp4(out, frames, fps, background)
+        return
+    write = write_png if kind == "png" else write_exr
+    for number, frame in enumerate(frames, start=first):
+        write(out / f"{number:06d}.{kind}", frame)
