@@ -41,7 +41,8 @@ def test_every_method_is_measured_in_every_group(small_truth, registration):
     for name, groups in methods.items():
         assert set(groups) == {"photo", "talk", "turn", "turn60"}
         assert "depth_mm" in groups["talk"] and "depth_mm" not in groups["turn"]
-        assert groups["photo"]["psnr_person"] > (8 if name == "textured_body" else 12)
+        assert groups["photo"]["psnr_person"] > 8  # an empty frame has 5.6; stripes forgive no shift of a fit
+        assert groups["photo"]["iou"] > (0.7 if name == "textured_body" else 0.9)
     assert methods["textured_mesh"]["talk"]["iou"] > methods["textured_body"]["talk"]["iou"]
     assert evaluation.results["settings"]["registration"] == registration
     assert tuple(evaluation.pictures["subject_a"]) == KEPT
