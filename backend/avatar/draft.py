@@ -8,12 +8,16 @@ import numpy as np
 import torch
 
 from backend.avatar.completion import Pose, anatomy, complete
+from backend.avatar.limbs import LIMB_NAMES
 from backend.avatar.projection import project_photo
 from backend.avatar.surface import Surface, clothed_surface
 from backend.avatar.texels import Texels, sample_texels
 from backend.body.model import BodyModel
 from backend.body.posing import PosedBody
 from backend.stages import Observations, Registration
+
+ARM_BEGINS = 0.6
+"""Share of an upper arm inside the photo from which the whole arm is shown."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,19 @@ def draft_avatar(
         color=complete(evidence, parts, Pose(shaped.joints.numpy(), view)),
         known=evidence.known,
         facing=evidence.facing,
-        visibility=np.ones(len(texels), np.float32) if show_unseen else evidence.inside.astype(np.float32),
+        visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         posed=posed,
     )
+
+
+def _visibility(inside: np.ndarray, limb: np.ndarray) -> np.ndarray:
+    """What to show of each texel [M]: what the photo's frame contains, and the whole of an arm that begins in it.
+
+    A bust fades out at the photo's border; an arm that gestures would show its cut.
+    """
+    visibility = inside.astype(np.float32)
+    for side in ("left", "right"):
+        upper, *rest = (LIMB_NAMES.index(f"{side}_{part}") for part in ("upper_arm", "forearm", "hand"))
+        if inside[limb == upper].mean() > ARM_BEGINS:
+            visibility[np.isin(limb, [upper, *rest])] = 1.0
+    return visibility

@@ -9,6 +9,8 @@ from scipy.ndimage import binary_erosion, binary_opening, gaussian_filter, label
 
 SEED_LIMIT = 4000
 CLUSTERS = 5
+BALD_SHARE = 0.3
+"""Of a bald scalp's pixels about half look more like face; of hair, few."""
 MIN_SEEDS = 60
 """Fewer hair seeds than this: the head is cropped or tiny, and no hair is looked for."""
 
@@ -28,16 +30,18 @@ def hair_mask(
     if seeds[0].sum() < MIN_SEEDS or seeds[1].sum() < MIN_SEEDS:
         return np.zeros_like(person)
     likely = np.stack([_log_density(smooth, seed) for seed in seeds])
-    if _bald(smooth, *seeds[:2]):
+    if _bald(likely[0][seeds[0]], likely[1][seeds[0]]):
         return np.zeros_like(person)
     hair = (likely[0] > likely[1:].max(0)) & person & reach & ~skin
     return _connected_to(binary_opening(hair, iterations=1), seeds[0])
 
 
-def _bald(rgb: np.ndarray, scalp: np.ndarray, skin: np.ndarray) -> bool:
-    """Whether the scalp's colour lies within the spread of the face's."""
-    spread = rgb[skin].std(0) + 4.0
-    return bool((np.abs(np.median(rgb[scalp], 0) - np.median(rgb[skin], 0)) < 1.2 * spread).all())
+def _bald(scalp: np.ndarray, skin: np.ndarray) -> bool:
+    """Whether the scalp's pixels look like face skin as often as like themselves.
+
+    `scalp` and `skin` [P] are the log-densities of the scalp's pixels under the two colour models.
+    """
+    return bool((skin > scalp).mean() > BALD_SHARE)
 
 
 def _log_density(rgb: np.ndarray, seed: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from backend.registration.outline import Outline, matte_outline
 from backend.registration.wearer import Wearer, wearer_of
 from backend.stages import Observations, Registration
 from shared.camera import Camera
-from shared.skeleton import JOINT_INDEX
+from shared.skeleton import JOINT_INDEX, NUM_JOINTS
 
 ROUNDS = 6
 RIM_COSINE = 0.3
@@ -32,8 +32,10 @@ TURN_COST = 0.05
 """Metres of distance that a right angle between outline and surface costs in the matching."""
 MAX_MATCH = 0.12
 """Metres between outline and surface, beyond which nothing is matched."""
-OFFSET_RANGE = (-0.02, 0.15)
+SMALLEST_OFFSET = -0.02
 """Metres. A fit slightly too stout is corrected within reason."""
+LARGEST_OFFSET = {"trunk": 0.12, "head": 0.08, "arm": 0.06, "leg": 0.08, "foot": 0.03}
+"""Metres: beyond this it is not cloth or hair but another thing's outline."""
 HIDDEN_BEHIND = 0.06
 """Metres: a rim vertex this far behind what the camera sees there is not what makes the outline."""
 
@@ -46,6 +48,8 @@ DRAPE = 2000.0
 """How strongly cloth bridges the body's hollows, per metre of stand-off."""
 SHOE = 0.02
 """Metres of stand-off that feet are draped with at least."""
+ARMS = ("left_shoulder", "right_shoulder", "left_elbow", "right_elbow")
+LEGS = ("left_hip", "right_hip", "left_knee", "right_knee")
 FEET = ("left_ankle", "right_ankle", "left_foot", "right_foot")
 
 
@@ -60,13 +64,13 @@ def clothe(observations: Observations, registration: Registration, model: BodyMo
     outline = matte_outline(observations.alpha)
     if hair is not None:
         outline = outline.where(~hair.near(outline.points))
-    system = _smoothness(wearer)
+    system, largest = _smoothness(wearer), _largest_offset(wearer)
     stand_off = np.zeros(len(wearer.vertices))
     for _ in range(ROUNDS):
         offsets = drape(wearer, stand_off)
         vertex, change = _measure(wearer, offsets, outline, registration.camera)
         stand_off = _solve(system, vertex, stand_off[vertex] + change)[: len(stand_off)]
-        stand_off = np.clip(stand_off, *OFFSET_RANGE) * wearer.wearable
+        stand_off = np.clip(stand_off, SMALLEST_OFFSET, largest) * wearer.wearable
     offsets = drape(wearer, stand_off)
     layer = None if hair is None else loft_hair(hair, wearer, offsets, registration.camera)
     return replace(registration, offsets=offsets, hair=layer)
@@ -88,6 +92,14 @@ def drape(wearer: Wearer, stand_off: np.ndarray) -> np.ndarray:
     degree = np.maximum(np.asarray(links.sum(1))[:, 0], 1.0)
     umbrella = diags(np.ones(V)) - diags(1.0 / degree) @ links
     return splu((diags(np.ones(V)) + loose @ umbrella @ umbrella).tocsc()).solve(surface) - wearer.vertices
+
+
+def _largest_offset(wearer: Wearer) -> np.ndarray:
+    """`LARGEST_OFFSET` per vertex [V], metres."""
+    limit = np.full(NUM_JOINTS, LARGEST_OFFSET["trunk"])
+    for kind, joints in (("arm", ARMS), ("leg", LEGS), ("foot", FEET), ("head", ("head", "neck"))):
+        limit[[JOINT_INDEX[joint] for joint in joints]] = LARGEST_OFFSET[kind]
+    return limit[wearer.dominant]
 
 
 def _measure(wearer: Wearer, offsets: np.ndarray, outline: Outline, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
