@@ -68,7 +68,7 @@ def write_mp4(
     Raises:
         VivantError: no frame came, no encoder is there, or the file cannot be written.
     """
-    encoder, options = _video_encoder()
+    encoder, options = video_encoder()
     with (
         written_whole(path) as temporary,
         av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as container,
@@ -89,7 +89,8 @@ def _plane(values: np.ndarray, kind: type) -> np.ndarray:
     return np.ascontiguousarray(values.astype(kind))
 
 
-def _video_encoder() -> tuple[str, dict[str, str]]:
+def video_encoder() -> tuple[str, dict[str, str]]:
+    """The best H.264 encoder that PyAV has here, and its options. Raises `VivantError` where it has none."""
     for name, options in _VIDEO_ENCODERS:
         if name in av.codecs_available:
             return name, options
