@@ -1,4 +1,4 @@
-"""The pictures that go with an avatar: overlay, matte, the view of the photo, a turn, and the report that shows them."""
+"""The pictures that go with an avatar: overlay, matte, the photo's view, a turn, and the report that shows them."""
 
 from __future__ import annotations
 

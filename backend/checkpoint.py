@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,9 @@ def load_observations(path: Path) -> Observations:
     """Read what `save_observations` wrote."""
     with np.load(path, allow_pickle=False) as arrays:
         record = json.loads(str(arrays["record"]))
-        landmarks = {part: Landmarks(arrays[f"{part}_points"], arrays[f"{part}_confidence"]) for part in PARTS}
-        images = {name: arrays[name] for name in IMAGES}
+        values: dict[str, Any] = {
+            part: Landmarks(arrays[f"{part}_points"], arrays[f"{part}_confidence"]) for part in PARTS
+        }
+        values |= {name: arrays[name] for name in IMAGES}
     record |= {"box": tuple(record["box"]), "notes": tuple(record["notes"])}
-    return Observations(**images, **landmarks, **record)
+    return Observations(**values, **record)

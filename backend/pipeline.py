@@ -92,9 +92,7 @@ OBSERVATIONS = "observations.npz"
 def _observed(photo: Path, work: Path, settings: BuildSettings, progress: Progress) -> Observations:
     checkpoint = work / OBSERVATIONS
     if not checkpoint.exists():
-        save_observations(
-            checkpoint, observe(photo, person=settings.person, matte=settings.matte, progress=progress)
-        )
+        save_observations(checkpoint, observe(photo, person=settings.person, matte=settings.matte, progress=progress))
     return load_observations(checkpoint)
 
 

@@ -16,7 +16,7 @@ class Event:
     message: str = ""
 
 
-class Cancelled(Exception):
+class Cancelled(Exception):  # noqa: N818 (to be cancelled is no error)
     """Raised by a progress callback to stop the work; stages let it pass."""
 
 

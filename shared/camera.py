@@ -71,7 +71,9 @@ def load_cameras(path: Path) -> list[Camera]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise VivantError(f"Cannot read the camera file {path}: {error}. Give a JSON file written by Vivant.") from error
+        raise VivantError(
+            f"Cannot read the camera file {path}: {error}. Give a JSON file written by Vivant."
+        ) from error
     entries = content if isinstance(content, list) else [content]
     if not entries:
         raise VivantError(f"The camera file {path} holds no camera. Write at least one entry.")
@@ -88,7 +90,8 @@ def _camera(entry: object, path: Path) -> Camera:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise VivantError(
-            f"The camera file {path} has a bad entry ({error!r}). Each needs width, height, K (3x3) and world_to_camera (4x4)."
+            f"The camera file {path} has a bad entry ({error!r}). "
+            "Each needs width, height, K (3x3) and world_to_camera (4x4)."
         ) from error
     finite = np.isfinite(camera.K).all() and np.isfinite(camera.world_to_camera).all()
     if not finite or camera.width < 1 or camera.height < 1:

@@ -66,7 +66,9 @@ def _info(folder: Path) -> dict:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VivantError(f"{folder} is no finished avatar ({error!r}). Build one with `vivant build`.") from error
     if schema != SCHEMA:
-        raise VivantError(f"{folder} has the format {schema}, this Vivant reads {SCHEMA}. Update Vivant or build it again.")
+        raise VivantError(
+            f"{folder} has the format {schema}, this Vivant reads {SCHEMA}. Update Vivant or build it again."
+        )
     return info
 
 
@@ -75,4 +77,6 @@ def _check(folder: Path, tensors: dict[str, np.ndarray], faces: int) -> None:
     count = {len(tensors[name]) for name in TENSORS if name in tensors}
     bad = missing or len(count) != 1 or not all(np.isfinite(tensors[name]).all() for name in TENSORS)
     if bad or tensors["face"].min(initial=0) < 0 or tensors["face"].max(initial=0) >= faces:
-        raise VivantError(f"The Gaussians of {folder} are damaged ({', '.join(missing) or 'bad values'}). Build it again.")
+        raise VivantError(
+            f"The Gaussians of {folder} are damaged ({', '.join(missing) or 'bad values'}). Build it again."
+        )

@@ -69,7 +69,9 @@ def project_photo(
 def sample_image(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """Bilinear samples [M, C] of `image` [H, W, C] at `pixels` [M, 2], pixel centres at +0.5, clamped at the border."""
     at = (pixels - 0.5).T[::-1]
-    return np.stack([map_coordinates(image[..., c], at, order=1, mode="nearest") for c in range(image.shape[2])], axis=1)
+    return np.stack(
+        [map_coordinates(image[..., c], at, order=1, mode="nearest") for c in range(image.shape[2])], axis=1
+    )
 
 
 def _trusted_pixels(alpha: np.ndarray, depth: np.ndarray) -> np.ndarray:

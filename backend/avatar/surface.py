@@ -47,4 +47,3 @@ def clothed_surface(model: BodyModel, registration: Registration) -> Surface:
         expression_deltas=torch.cat([model.expression_deltas, still], dim=1),
         num_body_faces=len(model.faces),
     )
-

@@ -66,8 +66,9 @@ def hair_pixels(observations: Observations, wearer: Wearer, camera: Camera) -> n
     lower_face = (wearer.mobility > FACE_MOBILITY) & (height < eyes - 0.02)
     clothed = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in CLOTHED])
     chest = clothed & (height < wearer.joints[JOINT_INDEX["neck"], 1] - 0.12)
-    shown = [_shows(seen, wearer.faces, which) for which in (scalp, lower_face, chest)]
-    return hair_mask(observations.foreground, observations.alpha, *shown, _reach(wearer, head, camera))
+    head_top, face, trunk = (_shows(seen, wearer.faces, which) for which in (scalp, lower_face, chest))
+    reach = _reach(wearer, head, camera)
+    return hair_mask(observations.foreground, observations.alpha, head_top, face, trunk, reach)
 
 
 def _distance(wearer: Wearer, camera: Camera) -> float:
@@ -146,7 +147,7 @@ def _outline(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _thickness(heights: np.ndarray, left: np.ndarray, right: np.ndarray, hair: Hair, wearer: Wearer) -> float:
-    """Metres that the hair stands off the bare head at the sides, between eyes and crown; the back is taken to be alike."""
+    """Metres that the hair stands off the bare head at the sides, between eyes and crown; the back is taken alike."""
     eyes = wearer.joints[JOINT_INDEX["left_eye"], 1]
     level = (heights > hair.centre[1]) & (heights < eyes + 0.04)
     if not level.any():

@@ -124,7 +124,7 @@ def _measure(wearer: Wearer, offsets: np.ndarray, outline: Outline, camera: Came
 
 
 def _facing(posed: np.ndarray, faces: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Cosine between each vertex' normal and the ray to the camera [V], and the normal's image direction [V, 2], unit."""
+    """Cosine between each vertex' normal and the ray to the camera [V], the normal's unit image direction [V, 2]."""
     normals = vertex_normals(posed, faces)
     rays = camera.centre - posed
     cosine = (normals * rays).sum(1) / np.linalg.norm(rays, axis=1)
@@ -132,7 +132,9 @@ def _facing(posed: np.ndarray, faces: np.ndarray, camera: Camera) -> tuple[np.nd
     return cosine, sideways / np.maximum(np.linalg.norm(sideways, axis=1, keepdims=True), 1e-9)
 
 
-def _in_front(posed: np.ndarray, faces: np.ndarray, pixels: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:
+def _in_front(
+    posed: np.ndarray, faces: np.ndarray, pixels: np.ndarray, depth: np.ndarray, camera: Camera
+) -> np.ndarray:
     """Whether a vertex [V] lies in the image and nothing stands more than `HIDDEN_BEHIND` before it."""
     buffer = rasterize_mesh(posed, faces, camera).depth
     x, y = np.floor(pixels).astype(int).T
