@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.memory import forget_peak, peak_mb
 from backend.progress import Event, Progress, silent
 from backend.raster.splats import Rendered, choose_device, rasterize
 from backend.raster.warm_up import warm_up
@@ -148,23 +149,15 @@ def _measure(run: Callable[[], None], provider: str = "cpu", repeats: int = _REP
     }
 
 
-_STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")  # on Linux alone
-
-
 def _reset_peak_memory(provider: str) -> None:
     if provider == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    elif _CLEAR_REFS.exists():
-        _CLEAR_REFS.write_text("5", encoding="ascii")
+    else:
+        forget_peak()
 
 
 def _peak_memory(provider: str) -> float | None:  # megabytes
-    if provider == "cuda":
-        return round(torch.cuda.max_memory_allocated() / 1e6, 1)
-    if not _CLEAR_REFS.exists():
-        return None
-    peak = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-    return round(int(peak.split()[1]) * 1024 / 1e6, 1)
+    return round(torch.cuda.max_memory_allocated() / 1e6, 1) if provider == "cuda" else peak_mb()
 
 
 def cpu_model() -> str:

@@ -39,7 +39,7 @@ def fit_body(observations: Observations, model: BodyModel, *, progress: Progress
         x = fit.prior.mean
         for step, (name, stage) in enumerate(STAGES):
             x = stage(fit, x)
-            progress(Event("registration", step + 1, len(STAGES), name))
+            progress(Event("registration", step + 1, len(STAGES) + 1, name))
     confidence, notes = judge(observations, fit.errors(x))
     found = replace(fit.registration(x), confidence=confidence, notes=notes)
     return grounded(found, model, upright=confidence["legs"] > 0.5)
@@ -51,7 +51,9 @@ def register(observations: Observations, model: BodyModel, *, progress: Progress
     Raises:
         VivantError: too little of the person is seen to place a body.
     """
-    return clothe(observations, fit_body(observations, model, progress=progress), model)
+    clothed = clothe(observations, fit_body(observations, model, progress=progress), model)
+    progress(Event("registration", len(STAGES) + 1, len(STAGES) + 1, "clothes"))
+    return clothed
 
 
 @contextmanager
