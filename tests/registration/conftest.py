@@ -1,15 +1,12 @@
 import pytest
 
-from backend.body.model import BodyModel
+from backend.evaluation.sources import Source, true_source
+from backend.evaluation.truth import TruthSubject, load_subject
 from backend.registration.fit import fit_body
 from backend.stages import Registration
+from tests.conftest import SHARED
 
 from .people import Person, person
-
-
-@pytest.fixture(scope="session")
-def model() -> BodyModel:
-    return BodyModel.load()
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +19,10 @@ def seen(model) -> Person:
 def registration(seen, model) -> Registration:
     """What the fit makes of `seen`."""
     return fit_body(seen.observations, model)
+
+
+@pytest.fixture(scope="session", params=["subject_a", "subject_b"])
+def dressed(request, model) -> tuple[TruthSubject, Source]:
+    """A truth subject with its true body, and the clothes and hair that we find on it."""
+    subject = load_subject(SHARED / "truth" / request.param)
+    return subject, true_source(subject, model)
