@@ -37,14 +37,14 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def ensure_writable(folder: Path) -> None:
-    """Find out before the work starts whether `folder` (made if missing) takes files.
+    """Find out before the work starts whether `folder` takes files, or can be made; leaves nothing behind.
 
     Raises:
         VivantError: it does not.
     """
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:
         raise _cannot_write(folder, error) from error

@@ -22,6 +22,11 @@ DEVICES = ("auto", "cpu", "cuda")
 MATTES = ("auto", "photo", "rembg", "mediapipe")
 DEFAULTS = {field.name: field.default for field in fields(TrainingSettings)}
 
+MISSING_PACKAGE = (
+    "Install Vivant again with python -m pip install . in its folder; "
+    "on a Linux server without a desktop also: apt-get install libgl1 libglib2.0-0."
+)
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (see `--help`); wrong usage leaves by argparse, with 2."""
@@ -32,7 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         with reporting(arguments.progress, sys.stderr) as progress:
             from backend import commands  # after parsing, so that --help needs nothing heavy
 
-            commands.COMMANDS[arguments.command](arguments, progress)
+            results = commands.COMMANDS[arguments.command](arguments, progress)
+        for line in results:  # once the progress has left the terminal
+            print(line, flush=True)
     except VivantError as error:
         return _fail(str(error))
     except OSError as error:
@@ -41,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(
             f"The disk is full ({error.filename or 'while writing'}). Free some space and run the command again."
         )
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] in ("backend", "shared"):
+            raise
+        return _fail(f"A package does not load ({error}). {MISSING_PACKAGE}")
     except (KeyboardInterrupt, Cancelled):
         print(f"\nInterrupted. {_way_on(arguments, words)}", file=sys.stderr)
         return INTERRUPTED

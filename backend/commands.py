@@ -1,10 +1,10 @@
-"""What each command does with its arguments. Imports wait until a command is chosen, results go to stdout."""
+"""What each command does with its arguments, and the lines it has to say. Imports wait until a command is chosen."""
 
 from __future__ import annotations
 
 import json
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,13 @@ from backend.training.settings import TrainingSettings
 from shared.errors import VivantError
 
 
-def _demo(arguments: Namespace, progress: Progress) -> None:
+def _demo(arguments: Namespace, progress: Progress) -> Iterable[object]:
     from backend.perform import demo
 
-    for path in demo(arguments.out, full_body=arguments.full_body, progress=progress):
-        print(path)
+    return demo(arguments.out, full_body=arguments.full_body, progress=progress)
 
 
-def _build(arguments: Namespace, progress: Progress) -> None:
+def _build(arguments: Namespace, progress: Progress) -> Iterable[object]:
     from backend.pipeline import BuildSettings, build
 
     settings = BuildSettings(
@@ -32,18 +31,18 @@ def _build(arguments: Namespace, progress: Progress) -> None:
         matte=arguments.matte,
         resume=arguments.resume,
     )
-    print(build(arguments.photo, arguments.out, settings, progress=progress))
+    return [build(arguments.photo, arguments.out, settings, progress=progress)]
 
 
-def _register(arguments: Namespace, progress: Progress) -> None:
+def _register(arguments: Namespace, progress: Progress) -> Iterable[object]:
     from backend.pipeline import BuildSettings, register_photo
 
     settings = BuildSettings(body=arguments.body, person=arguments.person, matte=arguments.matte)
     registration = register_photo(arguments.photo, arguments.out, settings, progress=progress)
-    print(arguments.out, arguments.out.with_suffix(".png"), *registration.notes, sep="\n")
+    return [arguments.out, arguments.out.with_suffix(".png"), *registration.notes]
 
 
-def _render(arguments: Namespace, progress: Progress) -> None:
+def _render(arguments: Namespace, progress: Progress) -> Iterable[object]:
     from backend.perform import RenderSettings, render
 
     settings = RenderSettings(
@@ -56,10 +55,10 @@ def _render(arguments: Namespace, progress: Progress) -> None:
         body=arguments.body,
         device=arguments.device,
     )
-    print(render(arguments.avatar, arguments.motion, arguments.out, settings, progress=progress))
+    return [render(arguments.avatar, arguments.motion, arguments.out, settings, progress=progress)]
 
 
-def _evaluate(arguments: Namespace, progress: Progress) -> None:
+def _evaluate(arguments: Namespace, progress: Progress) -> Iterable[object]:
     written = [path for path in (arguments.out, arguments.report) if path is not None]
     for path in written:
         _ensure_file(path)
@@ -76,37 +75,36 @@ def _evaluate(arguments: Namespace, progress: Progress) -> None:
     for path, write in zip(written, (save_results, write_evaluation_report), strict=False):
         with written_whole(path) as temporary:
             write(evaluation, temporary)
-    _print_table("person PSNR, dB", _psnr_rows(evaluation.results))
-    print(*written, sep="\n")
+    return [*_table("person PSNR, dB", _psnr_rows(evaluation.results)), *written]
 
 
-def _bench(arguments: Namespace, progress: Progress) -> None:
+def _bench(arguments: Namespace, progress: Progress) -> Iterable[object]:
     if arguments.out is not None:
         _ensure_file(arguments.out)
     from backend.bench import bench
 
     results = bench(arguments.suite, progress)
-    for suite, rows in results["suites"].items():
-        _print_table(suite, rows)
-    if arguments.out is not None:
-        with written_whole(arguments.out) as temporary:
-            temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
-        print(arguments.out)
+    lines = [line for suite, rows in results["suites"].items() for line in _table(suite, rows)]
+    if arguments.out is None:
+        return lines
+    with written_whole(arguments.out) as temporary:
+        temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
+    return [*lines, arguments.out]
 
 
-def _doctor(arguments: Namespace, progress: Progress) -> None:
+def _doctor(arguments: Namespace, progress: Progress) -> Iterable[object]:
     from backend.doctor import WRONG, examine
 
     wrong = []
     for finding in examine(arguments.body):
-        print(finding, flush=True)
+        yield finding
         if finding.state == WRONG:
             wrong.append(finding.capability)
     if wrong:
         raise VivantError(f"Vivant will not work well here: {', '.join(wrong)}. The lines marked WRONG say what to do.")
 
 
-COMMANDS: Mapping[str, Callable[[Namespace, Progress], None]] = {
+COMMANDS: Mapping[str, Callable[[Namespace, Progress], Iterable[object]]] = {
     "demo": _demo,
     "build": _build,
     "register": _register,
@@ -147,13 +145,12 @@ def _psnr_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _print_table(title: str, rows: list[dict[str, Any]]) -> None:
+def _table(title: str, rows: list[dict[str, Any]]) -> list[str]:
     heads = list(dict.fromkeys(name for row in rows for name in row))
     cells = [heads, *([_cell(row.get(name)) for name in heads] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    print(f"\n{title}")
-    for line in cells:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
+    return [f"{title}:", *(line.rstrip() for line in lines), ""]
 
 
 def _cell(value: Any) -> str:

@@ -115,7 +115,6 @@ def _workplace(photo: Path, out: Path, settings: BuildSettings) -> Path:
     work = out.with_name(f"{out.name}.{_fingerprint(photo, settings)}.partial")
     if work.exists() and not settings.resume:
         shutil.rmtree(work)
-    ensure_writable(work)
     return work
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from backend.atomic import written_whole
 from backend.body.model import BodyModel
 from backend.stages import HairLayer, Registration
 from shared.camera import Camera
@@ -43,16 +43,8 @@ def save_registration(path: Path, registration: Registration) -> None:
     }
     if hair is not None:
         arrays |= {"hair_vertices": hair.vertices, "hair_faces": hair.faces}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise VivantError(f"Cannot write {path}: {error}. Choose a folder that exists and has room.") from error
+    with written_whole(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_registration(path: Path, model: BodyModel) -> Registration:

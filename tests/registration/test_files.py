@@ -85,5 +85,6 @@ def test_a_damaged_file_is_refused_with_a_reason(model, tmp_path, damage):
 
 
 def test_a_folder_that_cannot_be_written_is_said(model, tmp_path):
+    (tmp_path / "file").write_text("")
     with pytest.raises(VivantError, match="Cannot write"):
-        save_registration(tmp_path / "nowhere" / "registration.npz", some_registration(model))
+        save_registration(tmp_path / "file" / "registration.npz", some_registration(model))

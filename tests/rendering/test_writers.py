@@ -135,7 +135,7 @@ def test_without_an_encoder_the_way_out_is_named(tmp_path, monkeypatch):
 
 def test_writability_is_known_before_the_work(tmp_path):
     ensure_writable(tmp_path / "new" / "folder")
-    assert not list((tmp_path / "new" / "folder").iterdir())
+    assert not list(tmp_path.iterdir())
     (tmp_path / "file").write_text("")
     with pytest.raises(VivantError, match="Cannot write"):
         ensure_writable(tmp_path / "file" / "folder")
