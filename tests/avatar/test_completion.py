@@ -1,0 +1,179 @@
+"""Completion on a body that is painted limb by limb and seen from the front."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backend.avatar.completion import MOUTH, Pose, anatomy, complete
+from backend.avatar.limbs import LIMB_NAMES, twin
+from backend.avatar.projection import Evidence
+from backend.avatar.texels import Texels
+from backend.body.geometry import vertex_normals
+from shared.skeleton import JOINT_INDEX
+
+UNKNOWN = (0.0, 1.0, 0.0)
+FACE = np.array([0.8, 0.6, 0.5])
+
+
+@pytest.fixture(scope="module")
+def parts(model, surface, texels):
+    return anatomy(model, surface, texels)
+
+
+@pytest.fixture(scope="module")
+def pose(wearer):
+    """Seen from straight ahead."""
+    return Pose(wearer.joints, np.tile([0.0, 0.0, 3.0], (55, 1)))
+
+
+@pytest.fixture(scope="module")
+def palette():
+    """A colour for each limb, the same for twins."""
+    colors = np.random.default_rng(3).uniform(0.1, 0.9, (len(LIMB_NAMES), 3))
+    return np.stack([colors[min(limb, twin(limb))] for limb in range(len(LIMB_NAMES))])
+
+
+@pytest.fixture(scope="module")
+def front(surface, texels, parts, palette):
+    """The front of the body in its limbs' colours, the face in its own."""
+    normals = texels.interpolate(vertex_normals(surface.vertices.numpy(), surface.faces), surface.faces)
+    skin = parts.part == "skin"
+    color = np.where(parts.face[:, None], FACE, palette[parts.limb])
+    known = skin & (normals[:, 2] > 0.3)
+    return seen(color, known, normals[:, 2])
+
+
+def seen(color, known, facing):
+    nothing = np.zeros(len(known), dtype=bool)
+    return Evidence(np.where(known[:, None], color, UNKNOWN), known, facing, np.ones(len(known)), nothing)
+
+
+def skin_of(parts, *, face):
+    return (parts.part == "skin") & (parts.face == face)
+
+
+def test_known_colours_are_left_alone_and_the_rest_is_filled(front, parts, pose):
+    color = complete(front, parts, pose)
+    np.testing.assert_array_equal(color[front.known], front.color[front.known])
+    assert np.isfinite(color).all() and color.min() >= 0 and color.max() <= 1
+    assert (np.abs(color[~front.known] - UNKNOWN).max(1) > 0.05).all()
+    np.testing.assert_array_equal(front.color[~front.known], np.broadcast_to(UNKNOWN, (np.sum(~front.known), 3)))
+
+
+def test_no_colour_crosses_from_limb_to_limb_nor_from_face_to_scalp(front, parts, pose, palette):
+    color = complete(front, parts, pose)
+    scalp, face = skin_of(parts, face=False), skin_of(parts, face=True)
+    np.testing.assert_allclose(color[scalp], palette[parts.limb[scalp]], atol=0.02)
+    np.testing.assert_allclose(color[face], np.broadcast_to(FACE, (face.sum(), 3)), atol=0.02)
+
+
+@pytest.mark.parametrize("limb", ["left_forearm", "left_hand", "right_shin"])
+def test_an_unseen_limb_looks_like_its_twin(front, parts, pose, palette, limb):
+    here = skin_of(parts, face=False) & (parts.limb == LIMB_NAMES.index(limb))
+    color = complete(seen(front.color, front.known & ~here, front.facing), parts, pose)
+    assert here.any() and np.abs(color[here] - palette[LIMB_NAMES.index(limb)]).max() < 0.02
+
+
+def test_hands_that_are_nowhere_seen_look_like_the_face(front, parts, pose):
+    hands = np.isin(parts.limb, [LIMB_NAMES.index("left_hand"), LIMB_NAMES.index("right_hand")])
+    color = complete(seen(front.color, front.known & ~hands, front.facing), parts, pose)
+    np.testing.assert_allclose(color[hands], np.broadcast_to(FACE, (hands.sum(), 3)), atol=0.02)
+
+
+def test_nothing_seen_is_grey_and_finite(front, parts, pose):
+    color = complete(seen(front.color, np.zeros_like(front.known), front.facing), parts, pose)
+    skin = parts.part == "skin"
+    assert np.isfinite(color).all()
+    np.testing.assert_allclose(color[skin], 0.5)
+
+
+def test_a_shirt_has_its_hem_at_the_same_height_behind(front, parts, pose):
+    """Red above, blue below: the seen front decides, wherever on the back one looks."""
+    trunk = skin_of(parts, face=False) & (parts.limb == LIMB_NAMES.index("trunk"))
+    height = parts.position[:, 1]
+    hem = np.median(height[trunk])
+    shirt = np.where(height[:, None] > hem, [0.8, 0.1, 0.1], [0.1, 0.1, 0.8])
+    color = complete(seen(shirt, front.known, front.facing), parts, pose)
+    back = trunk & (front.facing < -0.3) & (np.abs(height - hem) > 0.04)
+    assert back.sum() > 200
+    wrong = np.abs(color - shirt).max(1) > 0.2
+    assert wrong[back].mean() < 0.02
+
+
+def test_the_outline_keeps_its_colour_but_does_not_lend_it(front, parts, pose, palette):
+    """Outlines catch other light."""
+    rim = front.known & (front.facing < 0.34)
+    stained = seen(np.where(rim[:, None], [1.0, 0.0, 1.0], front.color), front.known, front.facing)
+    color = complete(stained, parts, pose)
+    np.testing.assert_array_equal(color[rim], np.broadcast_to([1.0, 0.0, 1.0], (rim.sum(), 3)))
+    behind = ~front.known & skin_of(parts, face=False)
+    np.testing.assert_allclose(color[behind], palette[parts.limb[behind]], atol=0.02)
+
+
+def test_a_scalp_of_hair_is_completed_with_hair(front, parts, pose):
+    """Where the front of a head shows both, its back is hair."""
+    scalp = skin_of(parts, face=False) & (parts.limb == LIMB_NAMES.index("head"))
+    high = scalp & (parts.position[:, 1] > np.quantile(parts.position[scalp, 1], 0.6))
+    brown = np.array([0.25, 0.15, 0.1])
+    known = front.known | (high & (front.facing > -0.2))
+    assert (known & high).sum() > 50
+    evidence = replace(seen(np.where(high[:, None], brown, FACE), known, np.maximum(front.facing, 0.5)), hair=high)
+    color = complete(evidence, parts, pose)
+    back_of_head = scalp & (front.facing < -0.7) & high
+    np.testing.assert_allclose(color[back_of_head], np.broadcast_to(brown, (back_of_head.sum(), 3)), atol=0.05)
+
+
+@pytest.fixture(scope="module")
+def eyes(model, surface, pose):
+    """Texels on the eyeballs, denser than a map's, and how far each lies from its eye's axis, radians."""
+    balls = np.flatnonzero(np.isin(model.part, ["left_eye", "right_eye"]))
+    rng = np.random.default_rng(0)
+    face = rng.choice(balls, 4000).astype(np.int32)
+    barycentric = rng.dirichlet([1, 1, 1], len(face)).astype(np.float32)
+    texels = Texels(face, barycentric, np.full(len(face), 1e-3, np.float32), np.zeros((len(face), 2), np.int32))
+    parts = anatomy(model, surface, texels)
+    centre = np.stack([pose.joints[JOINT_INDEX[part]] for part in parts.part])
+    direction = (parts.position - centre) / np.linalg.norm(parts.position - centre, axis=1, keepdims=True)
+    return parts, np.arccos(direction[:, 2]), direction[:, 0]
+
+
+def test_an_eye_is_completed_round_its_axis(eyes, pose):
+    """One half is seen, brown iris and light white; the other half and the back get the same rings."""
+    parts, angle, sideways = eyes
+    color = np.where(angle[:, None] < 0.4, [0.3, 0.2, 0.1], [0.8, 0.8, 0.8])
+    half = (angle < 0.8) & (sideways > 0)
+    filled = complete(seen(color, half, np.ones(len(half))), parts, pose)
+    np.testing.assert_array_equal(filled[half], color[half])
+    off_the_rim = np.abs(angle - 0.4) > 0.1
+    assert np.abs(filled - color)[off_the_rim].max() < 0.05
+
+
+def test_an_unseen_eye_has_a_dark_iris_in_a_light_white(eyes, pose):
+    parts, angle, _ = eyes
+    nothing = np.zeros(len(angle), dtype=bool)
+    color = complete(seen(np.zeros((len(angle), 3)), nothing, np.ones(len(angle))), parts, pose)
+    assert color[angle < 0.3].max() < 0.3 and color[angle > 0.6].min() > 0.6
+
+
+def test_the_mouths_inside_is_painted_in_the_light_of_the_face(front, parts, pose):
+    bright = complete(front, parts, pose)
+    dark = complete(seen(0.7 * front.color, front.known, front.facing), parts, pose)
+    for part in MOUTH:
+        here = parts.part == part
+        assert here.any() and np.ptp(bright[here], axis=0).max() < 1e-6
+        assert (dark[here] < bright[here]).all()
+    assert bright[parts.part == "upper_teeth"].mean() > 2 * bright[parts.part == "cavity"].mean()
+
+
+def test_the_lining_is_skin_inside_the_head(front, parts, wearer):
+    lining = parts.part == "cavity"
+    assert lining.sum() > 10 and not front.known[lining].any()
+    teeth = parts.position[parts.part == "upper_teeth"].mean(0)
+    assert np.linalg.norm(parts.position[lining] - teeth, axis=1).max() < 0.09
+
+
+def test_a_subset_describes_the_same_texels(parts):
+    some = parts.subset(parts.face)
+    np.testing.assert_array_equal(some.position, parts.position[parts.face])
+    assert some.face.all() and len(some.limb) == len(some.part) == len(some.lid) == parts.face.sum()

@@ -1,0 +1,69 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backend.avatar.draft import draft_avatar
+from backend.avatar.limbs import LIMB_NAMES, limb_of
+from backend.registration.hair import hair_pixels
+from tests.standing import photograph
+
+
+@pytest.fixture(scope="module")
+def observations(wearer, registration, model):
+    """Every limb in its own grey."""
+    shade = np.linspace(0.2, 0.8, len(LIMB_NAMES))[limb_of(model.weights.numpy())]
+    return photograph(wearer, np.zeros_like(wearer.vertices), np.repeat(shade[:, None], 3, axis=1), registration.camera)
+
+
+def draft(observations, registration, wearer, model, *, show_unseen=False):
+    hair = hair_pixels(observations, wearer, registration.camera)
+    return draft_avatar(observations, registration, model, hair, 64, show_unseen)
+
+
+def bust(observations, registration, rows):
+    """The photo's upper `rows` alone."""
+    cut = {name: getattr(observations, name)[:rows] for name in ("rgb", "foreground", "alpha")}
+    camera = registration.camera.cropped(0, 0, registration.camera.width, rows)
+    return replace(observations, **cut), replace(registration, camera=camera)
+
+
+def rows_of(registration, point):
+    return int(registration.camera.project(np.asarray(point)[None])[0][0, 1])
+
+
+def test_a_draft_has_a_colour_for_every_texel(observations, registration, wearer, model):
+    made = draft(observations, registration, wearer, model)
+    count = len(made.texels)
+    assert made.color.shape == (count, 3) and made.color.min() >= 0 and made.color.max() <= 1
+    assert all(len(values) == count for values in (made.limb, made.known, made.facing, made.visibility))
+    assert (made.visibility == 1).all()  # the photo shows the whole person
+    assert 0.1 < made.known.mean() < 0.6
+
+
+def test_each_limb_gets_its_own_grey_all_the_way_round(observations, registration, wearer, model):
+    made = draft(observations, registration, wearer, model)
+    shade = np.linspace(0.2, 0.8, len(LIMB_NAMES))
+    for name in ("trunk", "left_forearm", "right_thigh"):
+        here = (made.limb == LIMB_NAMES.index(name)) & ~made.known
+        assert np.median(np.abs(made.color[here] - shade[LIMB_NAMES.index(name)])) < 0.03
+
+
+def test_a_bust_ends_where_the_photo_ends(observations, registration, wearer, model):
+    hips = wearer.joints[0]
+    cut = bust(observations, registration, rows_of(registration, hips))
+    made = draft(*cut, wearer, model)
+    shins = np.isin(made.limb, [LIMB_NAMES.index("left_shin"), LIMB_NAMES.index("right_shin")])
+    assert not made.visibility[shins].any()
+    assert (made.visibility[made.limb == LIMB_NAMES.index("head")] == 1).all()
+    trunk = made.visibility[made.limb == LIMB_NAMES.index("trunk")]
+    assert trunk.max() == 1 and trunk.min() == 0 and ((trunk > 0) & (trunk < 1)).any()  # it fades out
+    assert (draft(*cut, wearer, model, show_unseen=True).visibility == 1).all()
+
+
+def test_an_arm_that_begins_in_the_photo_is_shown_whole(observations, registration, wearer, model):
+    elbow = wearer.posed(np.zeros_like(wearer.vertices))[wearer.dominant == 18].max(0)
+    made = draft(*bust(observations, registration, rows_of(registration, elbow) + 10), wearer, model)
+    for part in ("upper_arm", "forearm", "hand"):
+        here = np.isin(made.limb, [LIMB_NAMES.index(f"{side}_{part}") for side in ("left", "right")])
+        assert (made.visibility[here] == 1).all()

@@ -1,0 +1,107 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from backend.avatar.posing import OPACITY, PosableAvatar, bind
+from backend.stages import Avatar
+
+
+@pytest.fixture(scope="module")
+def binding(surface, texels):
+    return bind(surface, torch.as_tensor(texels.face).long(), torch.as_tensor(texels.barycentric))
+
+
+@pytest.fixture(scope="module")
+def avatar(texels, registration):
+    count = len(texels)
+    rng = np.random.default_rng(0)
+    return Avatar(
+        face=texels.face,
+        barycentric=texels.barycentric,
+        offset=rng.normal(0, 0.005, (count, 3)).astype(np.float32),
+        log_scale=np.full((count, 1), -5.0, np.float32),
+        rgb=np.zeros((count, 3), np.float32),
+        visibility=np.linspace(0, 1, count, dtype=np.float32),
+        registration=registration,
+        info={},
+    )
+
+
+def test_at_rest_without_offsets_gaussians_lie_on_the_surface(binding, texels, surface):
+    still = torch.zeros(surface.expression_deltas.shape[0])
+    at_rest = binding.pose(torch.zeros(len(texels), 3), torch.eye(4).expand(55, 4, 4), still)
+    np.testing.assert_allclose(at_rest, texels.interpolate(surface.vertices.numpy(), surface.faces), atol=1e-6)
+
+
+def test_frames_are_rotations_whose_third_axis_is_the_outward_normal(binding, texels, surface):
+    frame = binding.frame.double()
+    np.testing.assert_allclose(frame.mT @ frame, np.broadcast_to(np.eye(3), frame.shape), atol=1e-5)
+    assert torch.linalg.det(frame).min() > 0.999
+    out = torch.zeros(len(texels), 3)
+    out[:, 2] = 0.001
+    still = torch.zeros(surface.expression_deltas.shape[0])
+    lifted = binding.pose(out, torch.eye(4).expand(55, 4, 4), still) - binding.position
+    np.testing.assert_allclose(lifted, 0.001 * binding.frame[:, :, 2], atol=1e-6)
+
+
+def test_posed_gaussians_follow_the_posed_mesh(binding, texels, surface, posed, registration):
+    expression = torch.zeros(len(registration.expression_names))
+    means = binding.pose(torch.zeros(len(texels), 3), posed.transforms[0], expression)
+    mesh = texels.interpolate(posed.vertices[0].numpy(), surface.faces)
+    distance = np.linalg.norm(means.numpy() - mesh, axis=1)
+    assert np.median(distance) < 1e-4 and distance.max() < 0.005  # weights are mixed before, not after
+
+
+def test_turning_the_root_turns_every_gaussian(avatar, model):
+    posable = PosableAvatar(avatar, model)
+    expression = torch.zeros(len(model.expression_names))
+    still = torch.zeros(165)
+    before = posable.pose(still, torch.zeros(3), expression).means.numpy()
+    turned, shift = still.clone(), torch.tensor([0.3, -0.2, 1.0])
+    turned[:3] = torch.tensor([0.2, 1.1, -0.4])
+    after = posable.pose(turned, shift, expression).means.numpy()
+    pelvis = model.joint_template[0].numpy()
+    rotation = Rotation.from_rotvec(turned[:3].numpy()).as_matrix()
+    np.testing.assert_allclose(after, (before - pelvis) @ rotation.T + pelvis + shift.numpy(), atol=1e-5)
+
+
+def test_an_expression_moves_the_moved_and_nothing_else(avatar, binding, model):
+    posable = PosableAvatar(avatar, model)
+    calm = torch.zeros(len(model.expression_names))
+    open_mouth = calm.clone()
+    open_mouth[model.expression_names.index("jawOpen")] = 1.0
+    still = torch.zeros(165)
+    before, after = (posable.pose(still, torch.zeros(3), values).means for values in (calm, open_mouth))
+    moved = torch.zeros(len(before), dtype=torch.bool)
+    moved[binding.moved] = True
+    distance = (after - before).norm(dim=1)
+    # an open body's expressions may shift joints by rounding alone
+    assert distance[~moved].max() < 1e-5 and distance[moved].max() > 0.01
+
+
+def test_what_is_drawn_is_what_is_stored(avatar, model):
+    drawn = PosableAvatar(avatar, model).pose(
+        torch.zeros(165), torch.zeros(3), torch.zeros(len(model.expression_names))
+    )
+    np.testing.assert_allclose(drawn.colors, 0.5)
+    np.testing.assert_allclose(drawn.scales, np.exp(-5.0), rtol=1e-6)
+    np.testing.assert_allclose(drawn.opacities, OPACITY * avatar.visibility, rtol=1e-6)
+    assert 0.9 < OPACITY < 1
+    np.testing.assert_allclose(drawn.quats_wxyz.norm(dim=1), 1)
+
+
+def test_posing_is_differentiable_in_the_offset(binding, posed, registration, texels):
+    offset = torch.zeros(len(texels), 3, requires_grad=True)
+    binding.pose(offset, posed.transforms[0], torch.as_tensor(registration.expression)).sum().backward()
+    assert (offset.grad.norm(dim=1) > 0.1).all()
+
+
+def test_clothes_move_the_gaussians_with_them(avatar, model, wearer):
+    dressed = replace(avatar.registration, offsets=0.02 * wearer.normals)
+    calm = (torch.zeros(165), torch.zeros(3), torch.zeros(len(model.expression_names)))
+    naked = PosableAvatar(avatar, model).pose(*calm).means
+    clothed = PosableAvatar(replace(avatar, registration=dressed), model).pose(*calm).means
+    assert (clothed - naked).norm(dim=1).median().item() == pytest.approx(0.02, rel=0.1)
