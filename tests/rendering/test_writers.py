@@ -6,8 +6,8 @@ import OpenEXR
 import pytest
 from PIL import Image
 
-from backend.rendering import writers
 from backend.atomic import ensure_writable
+from backend.rendering import writers
 from backend.rendering.color import linear_to_srgb, premultiplied_linear, srgb_to_linear, straight
 from backend.rendering.writers import NO_DEPTH, write_exr, write_mp4, write_png
 from backend.stages import Frame
