@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from backend.avatar.completion import Pose, anatomy, complete
+from backend.avatar.anatomy import anatomy
+from backend.avatar.completion import complete
+from backend.avatar.lending import Pose
 from backend.avatar.limbs import LIMB_NAMES
 from backend.avatar.projection import project_photo
 from backend.avatar.surface import Surface, clothed_surface

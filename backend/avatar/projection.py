@@ -14,7 +14,7 @@ from backend.raster.mesh import rasterize_mesh
 from backend.stages import Observations
 from shared.camera import Camera
 
-FACING = 0.25
+FACING = 0.3
 """Cosine to the view below which a texel is seen too flat to trust its colour."""
 EDGE_PIXELS = 3
 """Pixels next to the matte's edge, or next to something nearer, whose colour may be another surface's."""

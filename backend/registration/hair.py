@@ -24,6 +24,7 @@ CLEARANCE = 0.006  # metres between skin or cloth and the hair over it
 LONG_SHARE = 0.12  # of the hair pixels must lie clear of the head, or offsets on the scalp are enough
 FRONT_DEPTH = 0.06  # metres from the middle plane to the front of the free ellipse
 CROWN_HEIGHT = 0.03  # metres from the hair's top within which the back rounds off
+BACK_EXPONENT = 2.7  # of the superellipse behind the head; 2 is an ellipse
 FEWEST_RINGS = 8
 HUGGING = 0.025  # metres: hair this near the bare head's outline is short
 FACE_MOBILITY = 0.003  # metres: skin that expressions move further than this is certainly face
@@ -179,12 +180,18 @@ def _rings(heights: np.ndarray, left: np.ndarray, right: np.ndarray, back: np.nd
     depth = np.where(np.sin(angle) > 0, FRONT_DEPTH * crown[:, None], ((z - back) * rounded)[:, None])
     return np.stack(
         [
-            centre[:, None] + half_width[:, None] * np.cos(angle),
+            centre[:, None] + half_width[:, None] * _squared(np.cos(angle), angle),
             np.broadcast_to(heights[:, None], (len(heights), AROUND)),
-            z + depth * np.sin(angle),
+            z + depth * _squared(np.sin(angle), angle),
         ],
         axis=-1,
     )
+
+
+def _squared(coordinate: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """An ellipse's coordinate behind the head, where a skull with hair is fuller than an ellipse."""
+    fuller = np.sign(coordinate) * np.abs(coordinate) ** (2.0 / BACK_EXPONENT)
+    return np.where(np.sin(angle) < 0, fuller, coordinate)
 
 
 def _pushed_forward(points: np.ndarray, head: Head, camera: Camera) -> np.ndarray:

@@ -39,12 +39,12 @@ LARGEST_OFFSET = {"trunk": 0.12, "head": 0.08, "arm": 0.06, "leg": 0.08, "foot":
 HIDDEN_BEHIND = 0.06
 """Metres: a rim vertex this far behind what the camera sees there is not what makes the outline."""
 
-NEIGHBOURS_ALIKE = 2.0
-RING_ALIKE = 0.3
+NEIGHBOURS_ALIKE = 0.5
+RING_ALIKE = 0.15
 CHAIN_ALIKE = 20.0
 TWINS_ALIKE = 0.02
 """Weights of squared offset differences, against 1 for one matched outline point."""
-DRAPE = 2000.0
+DRAPE = 600.0
 """How strongly cloth bridges the body's hollows, per metre of stand-off."""
 SHOE = 0.02
 """Metres of stand-off that feet are draped with at least."""

@@ -78,4 +78,6 @@ def smoothness(
     neighbours: Tensor,  # [N, K] int64
 ) -> Tensor:
     """Mean squared umbrella Laplacian: how far each value is from the mean of its neighbours."""
-    return (values - values[neighbours].mean(1)).square().sum(1).mean()
+    # index_select, for the gradient of plain indexing is summed by threads in whatever order they come.
+    around = values.index_select(0, neighbours.flatten()).view(*neighbours.shape, -1)
+    return (values - around.mean(1)).square().sum(1).mean()

@@ -36,9 +36,9 @@ LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 3e-2}
 LAST_RATE = 0.05
 """Share of the learning rates at the last step of the cosine schedule."""
 
-OFFSET_SIZE, OFFSET_SMOOTH = 1e-3, 4e-2
+OFFSET_SIZE, OFFSET_SMOOTH = 1e-3, 1e-1
 SCALE_SIZE, SCALE_SMOOTH = 2e-2, 1e-2
-UNSEEN_COLOR = 1.0
+UNSEEN_COLOR = 5.0
 """Weights of the regularisers; offsets are measured in texel spacings, sizes in logarithms."""
 GRAZING = 0.6
 """Cosine to the view below which even a seen texel's colour is held to the draft's, the flatter the more."""

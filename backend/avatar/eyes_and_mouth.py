@@ -1,0 +1,51 @@
+"""Eyes completed round their axis, and a mouth's inside, which no closed mouth shows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backend.avatar.anatomy import Anatomy
+from shared.skeleton import JOINT_INDEX
+
+MOUTH = {
+    "upper_teeth": np.array([0.72, 0.68, 0.63]),
+    "lower_teeth": np.array([0.55, 0.51, 0.47]),
+    "tongue": np.array([0.52, 0.27, 0.26]),
+    "cavity": np.array([0.25, 0.10, 0.10]),
+}
+"""sRGB of a mouth's inside, in the lips' shade, under light that shows skin at `SKIN_LUMA`."""
+SKIN_LUMA = 0.62
+IRIS, WHITE = np.array([0.18, 0.13, 0.10]), np.array([0.82, 0.80, 0.78])
+"""sRGB of eyes that the photo does not show."""
+IRIS_ANGLE, WHITE_ANGLE = 0.45, 0.75
+"""Radians from the eye's axis: where an unseen iris ends, and beyond which all is white."""
+FEWEST_SEEN = 4
+"""Texels of an eye below which it counts as unseen."""
+
+
+def fill_eye(color: np.ndarray, known: np.ndarray, anatomy: Anatomy, eye: str, joints: np.ndarray) -> None:
+    """Complete an eyeball by what is seen at the same angle from its axis, the white beyond."""
+    here = np.flatnonzero(anatomy.part == eye)
+    if not len(here):
+        return
+    direction = anatomy.position[here] - joints[JOINT_INDEX[eye]]
+    angle = np.arccos(np.clip(direction[:, 2] / np.linalg.norm(direction, axis=1), -1, 1))
+    seen = known[here]
+    if seen.sum() < FEWEST_SEEN:
+        color[here] = np.where(angle[:, None] < IRIS_ANGLE, IRIS, WHITE)
+        return
+    order = np.argsort(angle[seen])
+    white = np.percentile(color[here[seen]], 85, axis=0)
+    unseen = here[~seen]
+    widest = angle[seen].max()
+    for channel in range(3):
+        along = np.interp(angle[~seen], angle[seen][order], color[here[seen]][order, channel])
+        color[unseen, channel] = np.where(angle[~seen] > min(widest, WHITE_ANGLE), white[channel], along)
+
+
+def paint_mouth(color: np.ndarray, known: np.ndarray, anatomy: Anatomy) -> None:
+    """Teeth, tongue and lining, as bright as the person's skin is in this light."""
+    face = known & anatomy.face
+    light = 1.0 if not face.any() else float(np.clip(np.median(color[face].mean(1)) / SKIN_LUMA, 0.6, 1.15))
+    for part, paint in MOUTH.items():
+        color[anatomy.part == part] = paint * light

@@ -1,0 +1,195 @@
+"""Who lends an unseen texel its colour: offers by symmetry, by pattern, and how a colour is copied."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from backend.avatar.anatomy import Anatomy
+from backend.avatar.limbs import BONES, LIMB_NAMES, twin
+from backend.avatar.pattern import level_direction
+from backend.avatar.projection import Evidence
+from shared.skeleton import JOINT_INDEX
+
+OWN_SIDE, REFLECTED, TWIN, TWIN_REFLECTED = 0.0, 0.01, 0.015, 0.02
+"""Metres that a copy by this symmetry counts as farther."""
+BLEND = 4
+"""Donors averaged for one texel: fewer look speckled, more look flat."""
+ALONG_BONE = 3.0
+"""Metres along a limb's bone count this much more than metres round it: hems, stripes and folds run round."""
+
+LENDING = 0.4
+"""Cosine to the view below which a texel keeps its colour but does not lend it: outlines catch other light."""
+PLAINLY = 0.55
+"""Cosine to the view above which a texel may carry a round pattern to the far side."""
+ALONG_PATTERN = 10.0
+"""Metres across a round pattern's planes of equal height count this much more than metres within them."""
+SKIN_FARTHER = 2.0
+"""How much farther bare skin counts than hair when the head is completed: the back of a head is hair, if any is."""
+UNSTRETCHED = ("head", "neck")
+FEW = 50
+"""Fewer hair texels than this are not trusted to colour a scalp."""
+ROUND = 0.6
+"""Cosine between a texel's normal and the pattern's direction beyond which the surface caps the limb."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How the photo looks at the rest skeleton."""
+
+    joints: np.ndarray  # [55, 3] metres, rest pose
+    view: np.ndarray  # [55, 3] from each joint towards the camera, in the joint's rest frame
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Seen texels that may lend their colour, and where an unseen texel looks for them."""
+
+    query: np.ndarray  # [U, 3] metres: the unseen texels' positions, carried over by a symmetry
+    donors: np.ndarray  # [D] texel ids
+    metric: np.ndarray  # [3, 3] in which donors are near
+    fixed: np.ndarray | None  # [3] unit, the bone: folding keeps the height along it; None: copy, do not fold
+    penalty: float  # metres
+
+
+@dataclass(frozen=True)
+class Limb:
+    """The seen texels of one limb, its face or its other part, and how to look at them."""
+
+    index: int  # into LIMB_NAMES; len(LIMB_NAMES) is the hair layer
+    face: bool
+    evidence: Evidence
+    lender: np.ndarray  # [M] bool: texels that may lend
+    anatomy: Anatomy
+    pose: Pose
+
+    @property
+    def name(self) -> str:
+        """The limb whose bone counts: the hair layer hangs on the head."""
+        return LIMB_NAMES[self.index] if self.index < len(LIMB_NAMES) else "head"
+
+    @property
+    def members(self) -> np.ndarray:
+        """[M] bool"""
+        skin = np.isin(self.anatomy.part, ["skin", "hair"])
+        return skin & (self.anatomy.limb == self.index) & (self.anatomy.face == self.face)
+
+    @property
+    def twin(self) -> Limb:
+        """The limb on the other side; itself for those in the middle."""
+        other = twin(self.index) if self.index < len(LIMB_NAMES) else self.index
+        return Limb(other, self.face, self.evidence, self.lender, self.anatomy, self.pose)
+
+    def level(self, color: np.ndarray) -> np.ndarray | None:
+        """The direction [3] of a pattern that runs round this limb, if it is one that wears such."""
+        if self.face or _bare(self.name):
+            return None
+        own = self.members & self.lender
+        return level_direction(self.anatomy.position[own], color[own], _bone(self.name, self.pose))
+
+
+def pattern_offer(limb: Limb, unseen: np.ndarray, level: np.ndarray) -> Offer:
+    """What is plainly seen at the same height of a round pattern; copied as it is, not folded."""
+    plainly = np.flatnonzero(limb.members & limb.lender & (limb.evidence.facing > PLAINLY))
+    return Offer(limb.anatomy.position[unseen], plainly, _stretched(level, ALONG_PATTERN), None, OWN_SIDE)
+
+
+def symmetry_offers(limb: Limb, unseen: np.ndarray) -> list[Offer]:
+    """The limb's own seen side, its twin's, and both reflected front to back."""
+    position, pose, other = limb.anatomy.position[unseen], limb.pose, limb.twin
+    mirrored = position * [-1.0, 1.0, 1.0] + [2 * pose.joints[0, 0], 0.0, 0.0]
+    own, opposite = limb.members & limb.lender, other.members & limb.lender
+    metric, other_metric = _metric(limb.name, pose), _metric(other.name, pose)
+    bone, other_bone = _bone(limb.name, pose), _bone(other.name, pose)
+    turned = _reflected(position, limb.name, pose)
+    hair = limb.evidence.hair
+    if LIMB_NAMES[limb.index : limb.index + 1] == ("head",) and not limb.face and (own & hair).sum() > FEW:
+        hair_ids, skin_ids = np.flatnonzero(own & hair), np.flatnonzero(own & ~hair)
+        return [
+            Offer(position, hair_ids, metric, bone, OWN_SIDE),
+            Offer(position, skin_ids, SKIN_FARTHER * metric, bone, OWN_SIDE),
+            Offer(mirrored, skin_ids, SKIN_FARTHER * metric, bone, TWIN),
+            Offer(turned, hair_ids, metric, bone, REFLECTED),
+        ]
+    own_ids, opposite_ids = np.flatnonzero(own), np.flatnonzero(opposite)
+    offers = [
+        Offer(position, own_ids, metric, bone, OWN_SIDE),
+        Offer(mirrored, opposite_ids, other_metric, other_bone, TWIN),
+    ]
+    if limb.face:
+        return offers
+    turned_twin = _reflected(mirrored, other.name, pose)
+    return [
+        *offers,
+        Offer(turned, own_ids, metric, bone, REFLECTED),
+        Offer(turned_twin, opposite_ids, other_metric, other_bone, TWIN_REFLECTED),
+    ]
+
+
+def borrow(color: np.ndarray, unseen: np.ndarray, offers: list[Offer], position: np.ndarray) -> np.ndarray:
+    """Give each texel of `unseen` [U] the nearest offer's colour, in place in `color` [M, 3].
+
+    Returns the texel ids that nobody could lend to.
+    """
+    best = np.full(len(unseen), np.inf)
+    for offer in offers:
+        if len(offer.donors) < BLEND:
+            continue
+        distance, copied = _copies(offer, position, color)
+        better = distance + offer.penalty < best
+        best[better] = distance[better] + offer.penalty
+        color[unseen[better]] = copied[better]
+    return unseen[~np.isfinite(best)]
+
+
+def _bare(limb: str) -> bool:
+    """Whether a limb wears nothing that could run round it."""
+    return limb in UNSTRETCHED or limb.endswith(("hand", "foot"))
+
+
+def _copies(offer: Offer, position: np.ndarray, color: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far [U] the nearest donors are, and what they lend [U, 3].
+
+    The colour is taken as far inside the donors' region as the query lies outside it, as if the pattern were
+    folded over at the border: copying the border itself would draw it out in streaks.
+    """
+    places = position[offer.donors]
+    tree = cKDTree(places @ offer.metric)
+    distance, nearest = tree.query(offer.query @ offer.metric)
+    source = offer.query
+    if offer.fixed is not None:
+        inwards = places[nearest] - offer.query
+        source = offer.query + 2 * (inwards - (inwards @ offer.fixed)[:, None] * offer.fixed)
+    apart, chosen = tree.query(source @ offer.metric, k=BLEND)
+    weight = 1.0 / (apart + 1e-3) ** 2
+    copied = (color[offer.donors[chosen]] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
+    return distance, copied
+
+
+def _bone(limb: str, pose: Pose) -> np.ndarray:
+    first, last = (JOINT_INDEX[name] for name in BONES[limb])
+    bone = pose.joints[last] - pose.joints[first]
+    return bone / np.linalg.norm(bone)
+
+
+def _metric(limb: str, pose: Pose) -> np.ndarray:
+    """The metric [3, 3] in which donors are near: clothed limbs are stretched along their bone, others are not."""
+    if _bare(limb):
+        return np.eye(3)
+    bone = _bone(limb, pose)
+    return _stretched(bone, ALONG_BONE)
+
+
+def _stretched(direction: np.ndarray, factor: float) -> np.ndarray:
+    return np.eye(3) + (factor - 1.0) * np.outer(direction, direction)
+
+
+def _reflected(points: np.ndarray, limb: str, pose: Pose) -> np.ndarray:
+    """Mirror points front to back: through the plane that holds the limb's bone and faces the camera."""
+    first = JOINT_INDEX[BONES[limb][0]]
+    bone = _bone(limb, pose)
+    normal = pose.view[first] - (pose.view[first] @ bone) * bone
+    normal = normal / np.linalg.norm(normal)
+    return points - 2 * ((points - pose.joints[first]) @ normal)[:, None] * normal
