@@ -71,6 +71,11 @@ class Limb:
         return LIMB_NAMES[self.index] if self.index < len(LIMB_NAMES) else "head"
 
     @property
+    def is_scalp(self) -> bool:
+        """Whether this is the head without its face: what hair grows on."""
+        return self.index < len(LIMB_NAMES) and self.name == "head" and not self.face
+
+    @property
     def members(self) -> np.ndarray:
         """[M] bool"""
         skin = np.isin(self.anatomy.part, ["skin", "hair"])
@@ -104,15 +109,16 @@ def symmetry_offers(limb: Limb, unseen: np.ndarray) -> list[Offer]:
     metric, other_metric = _metric(limb.name, pose), _metric(other.name, pose)
     bone, other_bone = _bone(limb.name, pose), _bone(other.name, pose)
     turned = _reflected(position, limb.name, pose)
-    hair = limb.evidence.hair
-    if LIMB_NAMES[limb.index : limb.index + 1] == ("head",) and not limb.face and (own & hair).sum() > FEW:
-        hair_ids, skin_ids = np.flatnonzero(own & hair), np.flatnonzero(own & ~hair)
-        return [
-            Offer(position, hair_ids, metric, bone, OWN_SIDE),
-            Offer(position, skin_ids, SKIN_FARTHER * metric, bone, OWN_SIDE),
-            Offer(mirrored, skin_ids, SKIN_FARTHER * metric, bone, TWIN),
-            Offer(turned, hair_ids, metric, bone, REFLECTED),
-        ]
+    if limb.is_scalp:
+        hair = limb.lender & limb.evidence.hair & (limb.members | (limb.anatomy.part == "hair"))
+        if hair.sum() > FEW:
+            hair_ids, skin_ids = np.flatnonzero(hair), np.flatnonzero(own & ~limb.evidence.hair)
+            return [
+                Offer(position, hair_ids, metric, bone, OWN_SIDE),
+                Offer(position, skin_ids, SKIN_FARTHER * metric, bone, OWN_SIDE),
+                Offer(mirrored, skin_ids, SKIN_FARTHER * metric, bone, TWIN),
+                Offer(turned, hair_ids, metric, bone, REFLECTED),
+            ]
     own_ids, opposite_ids = np.flatnonzero(own), np.flatnonzero(opposite)
     offers = [
         Offer(position, own_ids, metric, bone, OWN_SIDE),
