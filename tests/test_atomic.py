@@ -1,0 +1,45 @@
+import pytest
+
+from backend.atomic import ensure_writable, written_whole
+from shared.errors import VivantError
+
+
+def test_a_file_takes_its_name_when_it_is_whole(tmp_path):
+    path = tmp_path / "new" / "folder" / "picture.png"
+    with written_whole(path) as temporary:
+        assert temporary.suffix == ".png" and temporary.parent == path.parent
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole" and list(path.parent.iterdir()) == [path]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "avatar.json"
+    path.write_text("old")
+    with pytest.raises(KeyError), written_whole(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_said(tmp_path):
+    with (
+        pytest.raises(VivantError, match=r"Cannot write .*No space left.*Free some disk space"),
+        written_whole(tmp_path / "a.npz") as temporary,
+    ):
+        temporary.write_text("half")
+        raise OSError(28, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_tried_without_a_trace(tmp_path):
+    ensure_writable(tmp_path / "some" / "where")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_takes_no_files_is_said(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VivantError, match="Cannot write"):
+        ensure_writable(tmp_path / "file" / "folder")
+    with pytest.raises(VivantError, match="Cannot write"), written_whole(tmp_path / "file" / "a.png"):
+        pass
