@@ -27,8 +27,10 @@ def level_direction(
     bone: np.ndarray,  # [3] unit
 ) -> np.ndarray | None:  # [3] unit
     """The normal of the planes of equal colour round `bone`; None if height does not explain the colours."""
+    if len(color) < FEWEST:
+        return None
     total = color.var(0).sum()
-    if len(color) < FEWEST or np.sqrt(total) < VARIED:
+    if np.sqrt(total) < VARIED:
         return None
     sideways = np.cross(bone, [0.0, 0.0, 1.0])
     sideways = sideways / np.linalg.norm(sideways)

@@ -5,7 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backend.avatar.completion import MOUTH, Pose, anatomy, complete
+from backend.avatar.anatomy import anatomy
+from backend.avatar.completion import Pose, complete
+from backend.avatar.eyes_and_mouth import MOUTH
 from backend.avatar.limbs import LIMB_NAMES, twin
 from backend.avatar.projection import Evidence
 from backend.avatar.texels import Texels
