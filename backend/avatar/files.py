@@ -16,8 +16,8 @@ from backend.stages import Avatar
 from shared.errors import VivantError
 
 SCHEMA = 1
-TENSORS = {"face": 1, "barycentric": 2, "offset": 2, "log_scale": 2, "rgb": 2, "visibility": 1}
-"""Tensor names of `gaussians.safetensors` that a photo-only avatar needs, and their ranks."""
+TENSORS = {"face": (), "barycentric": (3,), "offset": (3,), "log_scale": (1,), "rgb": (3,), "visibility": ()}
+"""Tensor names of `gaussians.safetensors` that a photo-only avatar needs, and the shape of one Gaussian's row."""
 
 
 def save_avatar(folder: Path, avatar: Avatar) -> None:
@@ -61,8 +61,7 @@ def load_avatar(folder: Path, model: BodyModel) -> Avatar:
 def _info(folder: Path) -> dict:
     try:
         info = json.loads((folder / "avatar.json").read_text(encoding="utf-8"))
-        schema = info["schema"]
-        str(info["body_sha256"])
+        schema, info["body_sha256"] = info["schema"], str(info["body_sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise VivantError(f"{folder} is no finished avatar ({error!r}). Build one with `vivant build`.") from error
     if schema != SCHEMA:
@@ -73,10 +72,10 @@ def _info(folder: Path) -> dict:
 
 
 def _check(folder: Path, tensors: dict[str, np.ndarray], faces: int) -> None:
-    missing = [name for name in TENSORS if name not in tensors or tensors[name].ndim != TENSORS[name]]
-    count = {len(tensors[name]) for name in TENSORS if name in tensors}
-    bad = missing or len(count) != 1 or not all(np.isfinite(tensors[name]).all() for name in TENSORS)
+    count = tensors["face"].size if "face" in tensors else 0
+    wrong = [name for name, row in TENSORS.items() if name not in tensors or tensors[name].shape != (count, *row)]
+    bad = wrong or not all(np.isfinite(tensors[name]).all() for name in TENSORS)
     if bad or tensors["face"].min(initial=0) < 0 or tensors["face"].max(initial=0) >= faces:
         raise VivantError(
-            f"The Gaussians of {folder} are damaged ({', '.join(missing) or 'bad values'}). Build it again."
+            f"The Gaussians of {folder} are damaged ({', '.join(wrong) or 'bad values'}). Build it again."
         )

@@ -80,16 +80,24 @@ def test_a_folder_that_is_no_finished_avatar_is_said(folder, model, content):
         load_avatar(folder, model)
 
 
+def test_a_body_that_is_no_hash_is_another_body(folder, model):
+    (folder / "avatar.json").write_text('{"schema": 1, "body_sha256": null}')
+    with pytest.raises(VivantError, match="--body"):
+        load_avatar(folder, model)
+
+
 @pytest.mark.parametrize("name", TENSORS)
-@pytest.mark.parametrize("damage", ["missing", "short", "flat"])
+@pytest.mark.parametrize("damage", ["missing", "short", "deep", "wide"])
 def test_tensors_that_do_not_fit_are_refused(folder, model, name, damage):
     tensors = load_file(folder / "gaussians.safetensors")
     if damage == "missing":
         del tensors[name]
     elif damage == "short":
         tensors[name] = tensors[name][:-1]
-    else:
+    elif damage == "deep":
         tensors[name] = tensors[name].reshape(-1, 1, 1)
+    else:
+        tensors[name] = np.repeat(tensors[name].reshape(20, -1), 2, axis=1)
     save_file(tensors, folder / "gaussians.safetensors")
     with pytest.raises(VivantError, match="damaged"):
         load_avatar(folder, model)
