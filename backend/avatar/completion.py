@@ -26,7 +26,7 @@ def complete(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
         _fill(color, Limb(index, True, evidence, lender & ~anatomy.lid, anatomy, pose))
     for eye in ("left_eye", "right_eye"):
         fill_eye(color, evidence.known, anatomy, eye, pose.joints)
-    paint_mouth(color, evidence.known & (anatomy.part == "skin"), anatomy)
+    paint_mouth(color, evidence.known, anatomy)
     return color
 
 

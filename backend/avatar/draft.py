@@ -30,7 +30,8 @@ class Draft:
     texels: Texels
     limb: np.ndarray  # [M] int8, index into `limbs.LIMB_NAMES`, one more for the hair layer
     color: np.ndarray  # [M, 3] sRGB in [0, 1]
-    known: np.ndarray  # [M] bool: the photo shows it plainly
+    visible: np.ndarray  # [M] bool: the photo shows it
+    known: np.ndarray  # [M] bool: plainly enough to have taken its colour from there
     facing: np.ndarray  # [M] cosine between normal and view in the photo
     visibility: np.ndarray  # [M] in [0, 1]
     posed: PosedBody  # batch 1, without clothes, in the photo's pose
@@ -64,6 +65,7 @@ def draft_avatar(
         texels=texels,
         limb=parts.limb,
         color=complete(evidence, parts, Pose(shaped.joints.numpy(), view)),
+        visible=evidence.visible,
         known=evidence.known,
         facing=evidence.facing,
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),

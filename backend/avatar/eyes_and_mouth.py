@@ -44,8 +44,8 @@ def fill_eye(color: np.ndarray, known: np.ndarray, anatomy: Anatomy, eye: str, j
 
 
 def paint_mouth(color: np.ndarray, known: np.ndarray, anatomy: Anatomy) -> None:
-    """Teeth, tongue and lining, as bright as the person's skin is in this light."""
-    face = known & anatomy.face
+    """Teeth, tongue and lining that the photo hides, as bright as the person's skin is in this light."""
+    face = known & anatomy.face & (anatomy.part == "skin")
     light = 1.0 if not face.any() else float(np.clip(np.median(color[face].mean(1)) / SKIN_LUMA, 0.6, 1.15))
     for part, paint in MOUTH.items():
-        color[anatomy.part == part] = paint * light
+        color[(anatomy.part == part) & ~known] = paint * light

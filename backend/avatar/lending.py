@@ -17,6 +17,8 @@ OWN_SIDE, REFLECTED, TWIN, TWIN_REFLECTED = 0.0, 0.01, 0.015, 0.02
 """Metres that a copy by this symmetry counts as farther."""
 BLEND = 4
 """Donors averaged for one texel: fewer look speckled, more look flat."""
+FOLD = 0.05
+"""Metres of the seen region next to its border that are folded over into the unseen."""
 ALONG_BONE = 3.0
 """Metres along a limb's bone count this much more than metres round it: hems, stripes and folds run round."""
 
@@ -164,14 +166,23 @@ def _copies(offer: Offer, position: np.ndarray, color: np.ndarray) -> tuple[np.n
     places = position[offer.donors]
     tree = cKDTree(places @ offer.metric)
     distance, nearest = tree.query(offer.query @ offer.metric)
-    source = offer.query
-    if offer.fixed is not None:
-        inwards = places[nearest] - offer.query
-        source = offer.query + 2 * (inwards - (inwards @ offer.fixed)[:, None] * offer.fixed)
+    source = offer.query if offer.fixed is None else _folded(offer.query, places[nearest], offer.fixed)
     apart, chosen = tree.query(source @ offer.metric, k=BLEND)
     weight = 1.0 / (apart + 1e-3) ** 2
     copied = (color[offer.donors[chosen]] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
     return distance, copied
+
+
+def _folded(query: np.ndarray, border: np.ndarray, fixed: np.ndarray) -> np.ndarray:
+    """Points [U, 3] as far inside the `border` [U, 3] as `query` [U, 3] lies outside it, at the query's height.
+
+    Beyond `FOLD` the way turns back, as a strip of cloth folded again and again: far inside are other things.
+    """
+    inwards = border - query
+    inwards = inwards - (inwards @ fixed)[:, None] * fixed
+    length = np.linalg.norm(inwards, axis=1, keepdims=True)
+    depth = FOLD - np.abs(length % (2 * FOLD) - FOLD)
+    return query + inwards * (1 + depth / np.maximum(length, 1e-9))
 
 
 def _bone(limb: str, pose: Pose) -> np.ndarray:

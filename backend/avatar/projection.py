@@ -31,7 +31,8 @@ class Evidence:
     """The photo's word on M texels."""
 
     color: np.ndarray  # [M, 3] sRGB in [0, 1]; meaningless where not known
-    known: np.ndarray  # [M] bool: seen plainly enough to take the colour
+    visible: np.ndarray  # [M] bool: in the photo, and nothing of the person stands before it
+    known: np.ndarray  # [M] bool: visible, and plainly enough to take the colour
     facing: np.ndarray  # [M] cosine between normal and view
     inside: np.ndarray  # [M] in [0, 1]: 0 beyond the photo's border, 1 well inside
     hair: np.ndarray  # [M] bool: falls on a hair pixel
@@ -59,6 +60,7 @@ def project_photo(
     visible = (inside > 0) & (depth < buffer[row, column] + BURIED_METRES)
     return Evidence(
         color=sample_image(observations.foreground / np.float32(255.0), pixels),
+        visible=visible & (facing > 0),
         known=visible & trusted[row, column] & (facing > FACING),
         facing=facing,
         inside=inside,

@@ -34,7 +34,7 @@ MAX_MATCH = 0.12
 """Metres between outline and surface, beyond which nothing is matched."""
 SMALLEST_OFFSET = -0.02
 """Metres. A fit slightly too stout is corrected within reason."""
-LARGEST_OFFSET = {"trunk": 0.12, "head": 0.08, "arm": 0.06, "leg": 0.08, "foot": 0.03}
+LARGEST_OFFSET = {"trunk": 0.12, "head": 0.08, "arm": 0.09, "leg": 0.08, "foot": 0.03}
 """Metres: beyond this it is not cloth or hair but another thing's outline."""
 HIDDEN_BEHIND = 0.06
 """Metres: a rim vertex this far behind what the camera sees there is not what makes the outline."""

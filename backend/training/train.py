@@ -42,6 +42,8 @@ UNSEEN_COLOR = 5.0
 """Weights of the regularisers; offsets are measured in texel spacings, sizes in logarithms."""
 GRAZING = 0.6
 """Cosine to the view below which even a seen texel's colour is held to the draft's, the flatter the more."""
+DOUBTFUL = 0.2
+"""How strongly the colour of a texel is held that the photo shows next to another surface's edge."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,17 @@ def _parameters(draft: Draft, device: torch.device) -> Parameters:
     offset = torch.zeros(len(spacing), 3)
     offset[:, 2] = -INSET * SIGMA * spacing[:, 0]
     color = torch.as_tensor(draft.color, dtype=torch.float32).clamp(0.01, 0.99)
-    facing = torch.as_tensor(draft.facing, dtype=torch.float32)
-    hold = torch.where(torch.as_tensor(draft.known), (1 - facing / GRAZING).clamp(0, 1), torch.ones_like(facing))
+    hold = torch.as_tensor(_color_hold(draft), dtype=torch.float32)
     fixed = (offset, log_scale, color, hold[:, None], spacing, _neighbours(draft))
     trained = (offset.clone(), log_scale.clone(), color.logit())
     return Parameters(*(x.to(device).requires_grad_() for x in trained), *(x.to(device) for x in fixed))
+
+
+def _color_hold(draft: Draft) -> np.ndarray:
+    """How strongly each Gaussian's colour [M] is held to the draft's, in [0, 1]: wholly where the photo hides it."""
+    grazing = np.clip(1 - draft.facing / GRAZING, 0.0, 1.0)
+    doubtful = np.where(draft.known, grazing, np.maximum(grazing, DOUBTFUL))
+    return np.where(draft.visible, doubtful, 1.0)
 
 
 def _neighbours(draft: Draft) -> Tensor:

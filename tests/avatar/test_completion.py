@@ -48,7 +48,7 @@ def front(surface, texels, parts, palette):
 
 def seen(color, known, facing):
     nothing = np.zeros(len(known), dtype=bool)
-    return Evidence(np.where(known[:, None], color, UNKNOWN), known, facing, np.ones(len(known)), nothing)
+    return Evidence(np.where(known[:, None], color, UNKNOWN), known, known, facing, np.ones(len(known)), nothing)
 
 
 def skin_of(parts, *, face):
