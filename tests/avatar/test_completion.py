@@ -47,8 +47,14 @@ def front(surface, texels, parts, palette):
 
 
 def seen(color, known, facing):
-    nothing = np.zeros(len(known), dtype=bool)
-    return Evidence(np.where(known[:, None], color, UNKNOWN), known, known, facing, np.ones(len(known)), nothing)
+    return Evidence(
+        color=np.where(known[:, None], color, UNKNOWN),
+        visible=known,
+        known=known,
+        facing=facing,
+        inside=np.ones(len(known)),
+        hair=np.zeros(len(known), dtype=bool),
+    )
 
 
 def skin_of(parts, *, face):
@@ -166,6 +172,14 @@ def test_the_mouths_inside_is_painted_in_the_light_of_the_face(front, parts, pos
         assert here.any() and np.ptp(bright[here], axis=0).max() < 1e-6
         assert (dark[here] < bright[here]).all()
     assert bright[parts.part == "upper_teeth"].mean() > 2 * bright[parts.part == "cavity"].mean()
+
+
+def test_teeth_that_the_photo_shows_keep_their_colour(front, parts, pose):
+    smile = parts.part == "upper_teeth"
+    white = np.where(smile[:, None], [0.9, 0.9, 0.85], front.color)
+    color = complete(seen(white, front.known | smile, front.facing), parts, pose)
+    np.testing.assert_array_equal(color[smile], white[smile])
+    np.testing.assert_array_equal(color[parts.part == "tongue"], complete(front, parts, pose)[parts.part == "tongue"])
 
 
 def test_the_lining_is_skin_inside_the_head(front, parts, wearer):

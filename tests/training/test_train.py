@@ -55,8 +55,8 @@ def test_every_texel_becomes_a_gaussian_where_the_photo_shows_the_whole_person(d
 
 def test_what_the_photo_does_not_show_keeps_its_fill(draft, trained):
     moved = np.abs(colors(trained.avatar) - np.clip(draft.color, 0.01, 0.99)).max(1)
-    assert np.median(moved[~draft.known]) < 0.02
-    assert np.percentile(moved[~draft.known], 95) < 0.1
+    assert np.median(moved[~draft.visible]) < 0.02
+    assert np.percentile(moved[~draft.visible], 95) < 0.1
 
 
 def test_gaussians_stay_near_their_texels(draft, trained):
