@@ -81,7 +81,7 @@ def demo(out: Path, *, full_body: bool = False, progress: Progress = silent) -> 
     """
     name = "full_body.png" if full_body else "astronaut.png"
     with resources.as_file(resources.files("backend.examples") / name) as photo:
-        avatar_folder = build(photo, out / "avatar", BuildSettings(), progress=progress)
+        avatar_folder = build(photo, out / "avatar", BuildSettings(resume=True), progress=progress)
     model = BodyModel.load()
     avatar = load_avatar(avatar_folder, model)
     motion = talking_motion(DEMO_SECONDS, DEMO_FPS)

@@ -13,6 +13,9 @@ from backend.stages import Avatar
 
 OPACITY = 0.95
 """Of every visible Gaussian, fixed as in the paper: near 1, so that surfaces hide what lies behind them."""
+THICKNESS = 0.1
+"""Extent of a Gaussian along the surface's normal over that within the surface. The paper's are round; flat ones do
+not bulge over the outline, so they can lie on the surface instead of under it (docs/avatar.md has the comparison)."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,45 @@ class Binding:
     moved: Tensor  # [P] int64, the Gaussians that expressions move
     deltas: Tensor  # [E, P, 3] metres, how
 
-    def pose(self, offset: Tensor, transforms: Tensor, expression: Tensor) -> Tensor:
-        """Posed centres [N, 3] for `offset` [N, 3] in the triangles' frames, one frame's joint `transforms`
-        [55, 4, 4] and `expression` [E]."""
+    def pose(self, offset: Tensor, transforms: Tensor, expression: Tensor) -> tuple[Tensor, Tensor]:
+        """Posed centres [N, 3] and orientations [N, 4] (quaternions, wxyz; z is the surface's normal).
+
+        `offset` [N, 3] is in the triangles' frames, `transforms` [55, 4, 4] and `expression` [E] are one frame's.
+        """
         canonical = self.position + (self.frame @ offset[:, :, None])[:, :, 0]
         canonical = canonical.index_add(0, self.moved, torch.einsum("e,epk->pk", expression, self.deltas))
         blended = (self.weights @ transforms[:, :3].reshape(-1, 12)).view(-1, 3, 4)
-        return (blended[:, :, :3] @ canonical[:, :, None])[:, :, 0] + blended[:, :, 3]
+        centres = (blended[:, :, :3] @ canonical[:, :, None])[:, :, 0] + blended[:, :, 3]
+        return centres, _orientations(blended[:, :, :3] @ self.frame)
+
+
+def _orientations(frames: Tensor) -> Tensor:
+    """Quaternions [N, 4] that keep the tangent and normal of `frames` [N, 3, 3], which skinning shears."""
+    tangent = torch.nn.functional.normalize(frames[:, :, 0], dim=1)
+    normal = torch.nn.functional.normalize(torch.linalg.cross(tangent, frames[:, :, 1]), dim=1)
+    return quats_of(torch.stack([tangent, torch.linalg.cross(normal, tangent), normal], dim=2))
+
+
+def quats_of(rotations: Tensor) -> Tensor:
+    """Unit quaternions [N, 4] (wxyz) of rotation matrices [N, 3, 3], by the largest component of the four."""
+    (a, b, c), (d, e, f), (g, h, i) = (row.unbind(1) for row in rotations.unbind(1))
+    squares = torch.stack([1 + a + e + i, 1 + a - e - i, 1 - a + e - i, 1 - a - e + i], dim=1)
+    rows = torch.stack(
+        [
+            torch.stack([squares[:, 0], h - f, c - g, d - b], dim=1),
+            torch.stack([h - f, squares[:, 1], d + b, c + g], dim=1),
+            torch.stack([c - g, d + b, squares[:, 2], h + f], dim=1),
+            torch.stack([d - b, c + g, h + f, squares[:, 3]], dim=1),
+        ],
+        dim=1,
+    )
+    largest = squares.argmax(1)
+    return torch.nn.functional.normalize(rows[torch.arange(len(rows), device=rows.device), largest], dim=1)
+
+
+def flat_scales(log_scale: Tensor) -> Tensor:
+    """Standard deviations [N, 3] metres along tangent, bitangent and normal, from `log_scale` [N, 1]."""
+    return log_scale.exp() * log_scale.new_tensor([1.0, 1.0, THICKNESS])
 
 
 def bind(surface: Surface, face: Tensor, barycentric: Tensor) -> Binding:
@@ -76,13 +111,12 @@ class PosableAvatar:
         self._skeleton = model.subset(torch.zeros(0, dtype=torch.long))
         self._shaped = self._skeleton.shape(torch.as_tensor(avatar.registration.betas, dtype=torch.float32))
         self._offset = torch.as_tensor(avatar.offset).to(self.device)
-        self._scales = torch.as_tensor(avatar.log_scale).exp().expand(-1, 3).contiguous().to(self.device)
+        self._scales = flat_scales(torch.as_tensor(avatar.log_scale)).to(self.device)
         self._opacities = (OPACITY * torch.as_tensor(avatar.visibility)).to(self.device)
         self._colors = torch.as_tensor(avatar.rgb).sigmoid().to(self.device)
-        self._quats = torch.tensor([1.0, 0.0, 0.0, 0.0]).repeat(len(avatar.face), 1).to(self.device)
 
     def pose(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> Gaussians:
         """Gaussians of one frame: `full_pose` [165], `transl` [3] metres, `expression` [E] of the body's own basis."""
         body = self._skeleton.pose(self._shaped, full_pose[None], transl[None], expression[None])
-        means = self._binding.pose(self._offset, body.transforms[0].to(self.device), expression.to(self.device))
-        return Gaussians(means, self._quats, self._scales, self._opacities, self._colors)
+        means, quats = self._binding.pose(self._offset, body.transforms[0].to(self.device), expression.to(self.device))
+        return Gaussians(means, quats, self._scales, self._opacities, self._colors)

@@ -1,4 +1,4 @@
-"""Where Gaussians sit: the texels of the body's UV map, and an even sampling of the hair layer."""
+"""Where Gaussians sit: the texels of the body's UV map, and even samplings of the eyes and the hair layer."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from shared.camera import Camera
 
 HAIR_SPACING = 0.0035
 """Metres between samples of the hair layer: the spacing that a 512 x 512 map gives on the body."""
+EYE_SPACING = 0.0012
+"""Metres between samples of an eyeball: a UV map gives each eye a few dozen texels, an iris two."""
+EYES = ("left_eye", "right_eye")
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,7 @@ class Texels:
     face: np.ndarray  # [M] int32
     barycentric: np.ndarray  # [M, 3] float32
     spacing: np.ndarray  # [M] float32 metres to the neighbouring samples on the rest surface
-    uv: np.ndarray  # [M, 2] int32 texel column and row; -1 on the hair layer
+    uv: np.ndarray  # [M, 2] int32 texel column and row; -1 on eyes and hair
 
     def __len__(self) -> int:
         return len(self.face)
@@ -40,8 +43,12 @@ class Texels:
 
 
 def sample_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
-    """One sample at the centre of every texel of a `resolution` x `resolution` UV map, and the hair layer's."""
-    return _join(_uv_texels(model, surface, resolution), _hair_samples(surface))
+    """One sample at the centre of every texel of a `resolution` x `resolution` UV map, and those of eyes and hair."""
+    eyes = np.flatnonzero(np.isin(model.part, EYES))
+    hair = np.arange(surface.num_body_faces, len(surface.faces))
+    mapped = _uv_texels(model, surface, resolution)
+    mapped = mapped.subset(~np.isin(mapped.face, eyes))
+    return _join(mapped, _even_samples(surface, eyes, EYE_SPACING), _even_samples(surface, hair, HAIR_SPACING))
 
 
 def _uv_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
@@ -58,28 +65,22 @@ def _uv_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
     )
 
 
-def _hair_samples(surface: Surface) -> Texels:
-    """Samples of the hair layer, as many per triangle as its area asks for, at low-discrepancy places."""
-    hair = np.arange(surface.num_body_faces, len(surface.faces))
-    area = 0.5 * np.linalg.norm(face_normals(surface.vertices.numpy(), surface.faces[hair]), axis=1)
-    wanted = np.cumsum(area) / HAIR_SPACING**2
+def _even_samples(surface: Surface, faces: np.ndarray, spacing: float) -> Texels:
+    """Samples of the triangles `faces` [K], as many on each as its area asks for, at low-discrepancy places."""
+    area = 0.5 * np.linalg.norm(face_normals(surface.vertices.numpy(), surface.faces[faces]), axis=1)
+    wanted = np.cumsum(area) / spacing**2
     count = np.diff(np.floor(np.concatenate([[0.0], wanted])).astype(int))
-    face = np.repeat(hair, count)
+    face = np.repeat(faces, count)
     golden = np.arange(len(face))[:, None] * np.array([0.7548776662, 0.5698402910]) % 1.0
     folded = np.where(golden.sum(1, keepdims=True) > 1, 1 - golden, golden)
     barycentric = np.concatenate([folded, 1 - folded.sum(1, keepdims=True)], axis=1)
     return Texels(
         face.astype(np.int32),
         barycentric.astype(np.float32),
-        np.full(len(face), HAIR_SPACING, dtype=np.float32),
+        np.full(len(face), spacing, dtype=np.float32),
         np.full((len(face), 2), -1, dtype=np.int32),
     )
 
 
-def _join(first: Texels, second: Texels) -> Texels:
-    return Texels(
-        np.concatenate([first.face, second.face]),
-        np.concatenate([first.barycentric, second.barycentric]),
-        np.concatenate([first.spacing, second.spacing]),
-        np.concatenate([first.uv, second.uv]),
-    )
+def _join(*parts: Texels) -> Texels:
+    return Texels(*(np.concatenate(values) for values in zip(*(vars(part).values() for part in parts), strict=True)))

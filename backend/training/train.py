@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from backend.avatar.draft import Draft, draft_avatar
-from backend.avatar.posing import OPACITY, Binding, bind
+from backend.avatar.posing import OPACITY, Binding, bind, flat_scales
 from backend.body.model import BodyModel
 from backend.progress import Event, Progress, silent
 from backend.raster.splats import Rendered, choose_device, rasterize
@@ -27,9 +27,9 @@ from backend.training.losses import photo_loss, smoothness
 from backend.training.photo import Target, photo_target
 from backend.training.settings import TrainingSettings
 
-SIGMA = 0.5
+SIGMA = 0.6
 """Initial standard deviation of a Gaussian, in texel spacings."""
-INSET = 2.0
+INSET = 0.5
 """Standard deviations by which Gaussians start below the surface, so that their footprints end at its outline."""
 NEIGHBOURS = 4
 LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 3e-2}
@@ -42,7 +42,7 @@ UNSEEN_COLOR = 5.0
 """Weights of the regularisers; offsets are measured in texel spacings, sizes in logarithms."""
 GRAZING = 0.6
 """Cosine to the view below which even a seen texel's colour is held to the draft's, the flatter the more."""
-DOUBTFUL = 0.2
+DOUBTFUL = 0.6
 """How strongly the colour of a texel is held that the photo shows next to another surface's edge."""
 
 
@@ -132,11 +132,12 @@ def _drawer(
     transforms = draft.posed.transforms[0].to(device)
     expression = torch.as_tensor(registration.expression, dtype=torch.float32, device=device)
     opacities = (OPACITY * torch.as_tensor(draft.visibility)).to(device)
-    quats = torch.tensor([1.0, 0.0, 0.0, 0.0], device=device).repeat(len(opacities), 1)
+    with torch.no_grad():
+        quats = binding.pose(parameters.offset, transforms, expression)[1]
 
     def draw() -> Rendered:
-        means = binding.pose(parameters.offset, transforms, expression)
-        scales = parameters.log_scale.exp().expand(-1, 3)
+        means, _ = binding.pose(parameters.offset, transforms, expression)
+        scales = flat_scales(parameters.log_scale)
         return rasterize(means, quats, scales, opacities, parameters.rgb.sigmoid(), target.camera, device.type)
 
     return draw

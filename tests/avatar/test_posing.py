@@ -5,7 +5,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from backend.avatar.posing import OPACITY, PosableAvatar, bind
+from backend.avatar.posing import OPACITY, THICKNESS, PosableAvatar, bind, quats_of
+from backend.body.geometry import face_normals
 from backend.stages import Avatar
 
 
@@ -32,7 +33,7 @@ def avatar(texels, registration):
 
 def test_at_rest_without_offsets_gaussians_lie_on_the_surface(binding, texels, surface):
     still = torch.zeros(surface.expression_deltas.shape[0])
-    at_rest = binding.pose(torch.zeros(len(texels), 3), torch.eye(4).expand(55, 4, 4), still)
+    at_rest, _ = binding.pose(torch.zeros(len(texels), 3), torch.eye(4).expand(55, 4, 4), still)
     np.testing.assert_allclose(at_rest, texels.interpolate(surface.vertices.numpy(), surface.faces), atol=1e-6)
 
 
@@ -43,13 +44,13 @@ def test_frames_are_rotations_whose_third_axis_is_the_outward_normal(binding, te
     out = torch.zeros(len(texels), 3)
     out[:, 2] = 0.001
     still = torch.zeros(surface.expression_deltas.shape[0])
-    lifted = binding.pose(out, torch.eye(4).expand(55, 4, 4), still) - binding.position
+    lifted = binding.pose(out, torch.eye(4).expand(55, 4, 4), still)[0] - binding.position
     np.testing.assert_allclose(lifted, 0.001 * binding.frame[:, :, 2], atol=1e-6)
 
 
 def test_posed_gaussians_follow_the_posed_mesh(binding, texels, surface, posed, registration):
     expression = torch.zeros(len(registration.expression_names))
-    means = binding.pose(torch.zeros(len(texels), 3), posed.transforms[0], expression)
+    means, _ = binding.pose(torch.zeros(len(texels), 3), posed.transforms[0], expression)
     mesh = texels.interpolate(posed.vertices[0].numpy(), surface.faces)
     distance = np.linalg.norm(means.numpy() - mesh, axis=1)
     assert np.median(distance) < 1e-4 and distance.max() < 0.005  # weights are mixed before, not after
@@ -87,15 +88,34 @@ def test_what_is_drawn_is_what_is_stored(avatar, model):
         torch.zeros(165), torch.zeros(3), torch.zeros(len(model.expression_names))
     )
     np.testing.assert_allclose(drawn.colors, 0.5)
-    np.testing.assert_allclose(drawn.scales, np.exp(-5.0), rtol=1e-6)
+    np.testing.assert_allclose(drawn.scales[:, :2], np.exp(-5.0), rtol=1e-6)
+    np.testing.assert_allclose(drawn.scales[:, 2], THICKNESS * np.exp(-5.0), rtol=1e-6)
     np.testing.assert_allclose(drawn.opacities, OPACITY * avatar.visibility, rtol=1e-6)
     assert 0.9 < OPACITY < 1
-    np.testing.assert_allclose(drawn.quats_wxyz.norm(dim=1), 1)
+    np.testing.assert_allclose(drawn.quats_wxyz.norm(dim=1), 1, rtol=1e-6)
+
+
+def test_quaternions_are_those_of_the_rotations():
+    rotations = Rotation.random(500, random_state=0)
+    halves = Rotation.from_euler("xyz", [[180, 0, 0], [0, 180, 0], [0, 0, 180], [0, 0, 0]], degrees=True)
+    for turns in (rotations, halves):
+        quats = quats_of(torch.as_tensor(turns.as_matrix()))
+        again = Rotation.from_quat(np.roll(quats.numpy(), -1, axis=1))
+        np.testing.assert_allclose((again * turns.inv()).magnitude(), 0, atol=1e-6)
+
+
+def test_gaussians_lie_flat_on_the_posed_surface(binding, texels, surface, posed, registration):
+    expression = torch.as_tensor(registration.expression, dtype=torch.float32)
+    _, quats = binding.pose(torch.zeros(len(texels), 3), posed.transforms[0], expression)
+    up = Rotation.from_quat(np.roll(quats.numpy(), -1, axis=1)).apply([0.0, 0.0, 1.0])
+    mesh = face_normals(posed.vertices[0].numpy(), surface.faces)[texels.face]
+    aligned = (up * mesh).sum(1) / np.linalg.norm(mesh, axis=1)
+    assert np.median(aligned) > 0.99
 
 
 def test_posing_is_differentiable_in_the_offset(binding, posed, registration, texels):
     offset = torch.zeros(len(texels), 3, requires_grad=True)
-    binding.pose(offset, posed.transforms[0], torch.as_tensor(registration.expression)).sum().backward()
+    binding.pose(offset, posed.transforms[0], torch.as_tensor(registration.expression))[0].sum().backward()
     assert (offset.grad.norm(dim=1) > 0.1).all()
 
 

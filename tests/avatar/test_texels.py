@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from backend.avatar.surface import clothed_surface
-from backend.avatar.texels import HAIR_SPACING, sample_texels
+from backend.avatar.texels import EYE_SPACING, EYES, HAIR_SPACING, sample_texels
 from backend.body.geometry import face_normals
 
 
@@ -21,7 +21,13 @@ def test_barycentric_coordinates_sum_to_one(texels):
     assert texels.barycentric.min() > -1e-5
 
 
+def mapped(texels):
+    """The texels of the UV map, without the evenly sampled eyes and hair."""
+    return texels.subset(texels.uv[:, 0] >= 0)
+
+
 def test_every_texel_lies_at_its_pixel_of_the_map(texels, model):
+    texels = mapped(texels)
     corners = model.uv[model.uv_faces[texels.face]]
     at = (corners * texels.barycentric[:, :, None]).sum(1) * 128
     np.testing.assert_allclose(at, texels.uv + 0.5, atol=0.02)
@@ -30,6 +36,7 @@ def test_every_texel_lies_at_its_pixel_of_the_map(texels, model):
 
 def test_spacing_is_that_of_neighbouring_texels(texels, surface):
     """Inside a triangle the map is affine: the two steps to the next texels span spacing squared."""
+    texels = mapped(texels)
     position = texels.interpolate(surface.vertices.numpy(), surface.faces)
     row = {tuple(uv): index for index, uv in enumerate(texels.uv)}
     checked = 0
@@ -44,7 +51,7 @@ def test_spacing_is_that_of_neighbouring_texels(texels, surface):
 
 
 def test_a_finer_map_has_more_and_closer_texels(texels, surface, model):
-    coarse = sample_texels(model, surface, 64)
+    texels, coarse = mapped(texels), mapped(sample_texels(model, surface, 64))
     assert len(texels) == pytest.approx(4 * len(coarse), rel=0.05)
     assert np.median(texels.spacing) == pytest.approx(0.5 * np.median(coarse.spacing), rel=0.1)
 
@@ -64,8 +71,8 @@ def test_a_subset_keeps_rows_together(texels):
 
 def test_the_hair_layer_is_sampled_evenly(roofed):
     surface, texels = roofed
-    hair = texels.subset(texels.uv[:, 0] < 0)
-    np.testing.assert_array_equal(hair.face >= surface.num_body_faces, True)
+    hair = texels.subset(texels.face >= surface.num_body_faces)
+    assert (hair.uv < 0).all()
     assert (texels.face[texels.uv[:, 0] >= 0] < surface.num_body_faces).all()
     assert len(hair) == pytest.approx(0.2 * 0.1 / HAIR_SPACING**2, abs=2)
     assert hair.barycentric.min() >= 0 and hair.barycentric.max() <= 1
@@ -77,8 +84,15 @@ def test_the_hair_layer_is_sampled_evenly(roofed):
 
 def test_triangles_get_samples_by_their_area(texels, surface, model):
     uv = np.concatenate([model.uv * 128, np.zeros((len(model.uv), 1))], axis=1)
-    area = 0.5 * np.linalg.norm(face_normals(uv, model.uv_faces), axis=1)
-    count = np.bincount(texels.face, minlength=len(area))
+    area = 0.5 * np.linalg.norm(face_normals(uv, model.uv_faces), axis=1) * ~np.isin(model.part, EYES)
+    count = np.bincount(mapped(texels).face, minlength=len(area))
     assert count.sum() == pytest.approx(area.sum(), rel=0.02)
     large = area > 20
     np.testing.assert_allclose(count[large], area[large], rtol=0.5)
+
+
+def test_eyes_are_sampled_finely_whatever_the_texture(texels, surface, model):
+    eyes = texels.subset(np.isin(model.part[texels.face], EYES))
+    assert (eyes.uv < 0).all()
+    area = 0.5 * np.linalg.norm(face_normals(surface.vertices.numpy(), model.faces), axis=1)
+    assert len(eyes) == pytest.approx(area[np.isin(model.part, EYES)].sum() / EYE_SPACING**2, rel=0.01)
