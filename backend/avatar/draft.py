@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -57,6 +57,8 @@ def draft_avatar(
     vertices = surface.pose(posed.transforms[0], expression).numpy()
     evidence = project_photo(observations, surface, texels, vertices, hair, registration.camera)
     parts = anatomy(model, surface, texels)
+    # An open lid is a few texels between lash and crease; a blink would draw their shadow over the whole eye.
+    evidence = replace(evidence, known=evidence.known & ~parts.lid)
     rotations = posed.transforms[0, :, :3, :3].numpy()
     towards_camera = registration.camera.centre - posed.joints[0].numpy()
     view = np.einsum("jba,jb->ja", rotations, towards_camera)

@@ -1,4 +1,4 @@
-"""Where Gaussians sit: the texels of the body's UV map, and even samplings of the eyes and the hair layer."""
+"""Where Gaussians sit: the texels of the body's UV map, and even samplings of eyes, lids and the hair layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from shared.camera import Camera
 HAIR_SPACING = 0.0035
 """Metres between samples of the hair layer: the spacing that a 512 x 512 map gives on the body."""
 EYE_SPACING = 0.0012
-"""Metres between samples of an eyeball: a UV map gives each eye a few dozen texels, an iris two."""
+"""Metres between samples of eyeballs and lids: a UV map gives each eye a few dozen texels, an iris two."""
+LID_MOVES = 0.002
+"""Metres that a blink moves a vertex of a lid at least."""
 EYES = ("left_eye", "right_eye")
 
 
@@ -26,7 +28,7 @@ class Texels:
     face: np.ndarray  # [M] int32
     barycentric: np.ndarray  # [M, 3] float32
     spacing: np.ndarray  # [M] float32 metres to the neighbouring samples on the rest surface
-    uv: np.ndarray  # [M, 2] int32 texel column and row; -1 on eyes and hair
+    uv: np.ndarray  # [M, 2] int32 texel column and row; -1 on eyes, lids and hair
 
     def __len__(self) -> int:
         return len(self.face)
@@ -43,12 +45,25 @@ class Texels:
 
 
 def sample_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
-    """One sample at the centre of every texel of a `resolution` x `resolution` UV map, and those of eyes and hair."""
-    eyes = np.flatnonzero(np.isin(model.part, EYES))
+    """One sample at the centre of each texel of a `resolution` x `resolution` UV map; those of eyes, lids and hair."""
+    closed = _eyes_closed(model, surface)
+    lids = (np.abs(closed - surface.vertices.numpy()).max(1) > LID_MOVES)[surface.faces].any(1)
+    lids[: surface.num_body_faces] &= ~np.isin(model.part, EYES)
+    fine = np.flatnonzero(lids | np.pad(np.isin(model.part, EYES), (0, len(lids) - surface.num_body_faces)))
     hair = np.arange(surface.num_body_faces, len(surface.faces))
     mapped = _uv_texels(model, surface, resolution)
-    mapped = mapped.subset(~np.isin(mapped.face, eyes))
-    return _join(mapped, _even_samples(surface, eyes, EYE_SPACING), _even_samples(surface, hair, HAIR_SPACING))
+    mapped = mapped.subset(~np.isin(mapped.face, fine))
+    return _join(
+        mapped,
+        _even_samples(closed, surface.faces, fine, EYE_SPACING),
+        _even_samples(surface.vertices.numpy(), surface.faces, hair, HAIR_SPACING),
+    )
+
+
+def _eyes_closed(model: BodyModel, surface: Surface) -> np.ndarray:
+    """The rest surface [V+H, 3] with both lids down: an open lid is folded away, and would be stretched to holes."""
+    blinks = [index for index, name in enumerate(model.expression_names) if name.startswith("eyeBlink")]
+    return (surface.vertices + surface.expression_deltas[blinks].sum(0)).numpy()
 
 
 def _uv_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
@@ -65,9 +80,9 @@ def _uv_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
     )
 
 
-def _even_samples(surface: Surface, faces: np.ndarray, spacing: float) -> Texels:
+def _even_samples(vertices: np.ndarray, all_faces: np.ndarray, faces: np.ndarray, spacing: float) -> Texels:
     """Samples of the triangles `faces` [K], as many on each as its area asks for, at low-discrepancy places."""
-    area = 0.5 * np.linalg.norm(face_normals(surface.vertices.numpy(), surface.faces[faces]), axis=1)
+    area = 0.5 * np.linalg.norm(face_normals(vertices, all_faces[faces]), axis=1)
     wanted = np.cumsum(area) / spacing**2
     count = np.diff(np.floor(np.concatenate([[0.0], wanted])).astype(int))
     face = np.repeat(faces, count)

@@ -53,7 +53,7 @@ def test_known_texels_have_the_colour_of_their_own_place(painted, evidence, texe
 def test_what_faces_away_is_unknown(evidence, texels, posed, surface):
     normals = texels.interpolate(vertex_normals(posed.vertices[0].numpy(), surface.faces), surface.faces)
     assert not evidence.known[normals[:, 2] < 0].any()
-    assert not evidence.visible[normals[:, 2] < -0.2].any() and evidence.visible[evidence.known].all()
+    assert not evidence.visible[normals[:, 2] < -0.4].any() and evidence.visible[evidence.known].all()
     assert (evidence.facing[evidence.known] > 0).all() and np.abs(evidence.facing).max() < 1.0001
     assert evidence.known[evidence.facing > 0.8].mean() > 0.8
 
