@@ -50,7 +50,10 @@ def write_album(
             photo=observations.rgb,
             overlay=fit,
             matte=matte,
-            views=[("The photo's own view", still), (f"Turned by {TURN_DEGREES[0]} to {TURN_DEGREES[-1]} degrees", turn)],
+            views=[
+                ("The photo's own view", still),
+                (f"Turned by {TURN_DEGREES[0]} to {TURN_DEGREES[-1]} degrees", turn),
+            ],
             losses=losses,
             settings=avatar.info["settings"],
             providers=avatar.info["providers"],

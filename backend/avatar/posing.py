@@ -15,7 +15,7 @@ OPACITY = 0.95
 """Of every visible Gaussian, fixed as in the paper: near 1, so that surfaces hide what lies behind them."""
 THICKNESS = 0.1
 """Extent of a Gaussian along the surface's normal over that within the surface. The paper's are round; flat ones do
-not bulge over the outline, so they can lie on the surface instead of under it (docs/avatar.md has the comparison)."""
+not bulge over the outline, so they can lie on the surface instead of under it."""
 
 
 @dataclass(frozen=True)
