@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from .rotations import slerp
-
 
 def minimum_jerk(progress: np.ndarray) -> np.ndarray:
     """Ease from 0 to 1 as a human hand does: the quintic that starts and ends at rest (Flash and Hogan, 1985)."""
@@ -22,17 +20,6 @@ def through_keys(
     before, weight = _segments(times, key_times)
     after = np.minimum(before + 1, len(key_times) - 1)
     return values[before] + weight[:, None] * (values[after] - values[before])
-
-
-def quats_through_keys(
-    times: np.ndarray,  # [F] seconds
-    key_times: np.ndarray,  # [K] seconds, ascending
-    quats_wxyz: np.ndarray,  # [K, 4]
-) -> np.ndarray:  # [F, 4]
-    """Turn from key to key with minimum jerk, each time the shorter way."""
-    before, weight = _segments(times, key_times)
-    after = np.minimum(before + 1, len(key_times) - 1)
-    return slerp(quats_wxyz[before], quats_wxyz[after], weight)
 
 
 def pulses(times: np.ndarray, centres: np.ndarray, width: float) -> np.ndarray:  # [F]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NUM_POSE, NUM_HAND, NUM_FACE = 33, 21, 478
+NUM_POSE = 33
 
 LEFT_IRIS, RIGHT_IRIS = 473, 468
 """Face landmarks at the centre of each iris."""
