@@ -1,0 +1,1 @@
+"""The backend service: an I/O process that owns sockets, journal and queue, and workers that own torch."""

@@ -1,0 +1,1 @@
+"""The protocol between a client (Blender, the command line) and the backend service. Contract: docs/protocol.md."""

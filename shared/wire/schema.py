@@ -1,0 +1,161 @@
+"""What a message may hold: the limits that field types carry, and the check of a parsed header against them."""
+
+from __future__ import annotations
+
+import math
+import string
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+from .errors import WireError
+
+KINDS: dict[str, type[Message]] = {}
+"""Every message class by its kind."""
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """An array that travels beside a message. Letters in `shape` are free, but the same letter is the same size."""
+
+    dtypes: str  # of u1 u2 f2 f4, separated by |; little-endian
+    shape: tuple[int | str, ...]
+    optional: bool = False
+
+
+class Message:
+    """Base of all messages. Subclasses are frozen dataclasses with a `kind`."""
+
+    kind: ClassVar[str]
+    BUFFERS: ClassVar[dict[str, Buffer]] = {}
+
+    def __init_subclass__(cls) -> None:
+        KINDS[cls.kind] = cls
+
+    def check(self, sizes: dict[str, int]) -> None:
+        """Refuse what types cannot tell. `sizes` are those that the letters of the buffers' shapes took.
+
+        Raises:
+            WireError: with the name of the field.
+        """
+
+
+@dataclass(frozen=True)
+class Range:
+    """Of a number, both ends included."""
+
+    low: float
+    high: float
+
+    def check(self, value: float, where: str) -> None:
+        """Raise `WireError` for a number outside."""
+        if not self.low <= value <= self.high:
+            raise WireError("out_of_range", f"{where} is {value}; it must lie in {self.low} to {self.high}.", where)
+
+
+class Length:
+    """Of a string in characters, or of a list in items."""
+
+    def __init__(self, at_most: int, at_least: int = 0) -> None:
+        self.at_most, self.at_least = at_most, at_least
+
+    def check(self, value: str | tuple[Any, ...], where: str) -> None:
+        """Raise `WireError` for what is longer or shorter."""
+        if not self.at_least <= len(value) <= self.at_most:
+            limits = f"{self.at_least} to {self.at_most}"
+            raise WireError("out_of_range", f"{where} has {len(value)} items or letters; it may have {limits}.", where)
+
+
+class Choice:
+    """One of a closed list."""
+
+    def __init__(self, *options: str | int) -> None:
+        self.options = options
+
+    def check(self, value: str | int, where: str) -> None:
+        """Raise `WireError` for another value."""
+        if value not in self.options:
+            raise WireError("out_of_range", f"{where} must be one of {', '.join(map(str, self.options))}.", where)
+
+
+@dataclass(frozen=True)
+class Hex:
+    """Lower-case hexadecimal digits."""
+
+    digits: int
+    or_empty: bool = False
+
+    def check(self, value: str, where: str) -> None:
+        """Raise `WireError` for anything else."""
+        right = len(value) == self.digits and set(value) <= set(string.hexdigits.lower())
+        if not right and not (self.or_empty and value == ""):
+            raise WireError("out_of_range", f"{where} must be {self.digits} lower-case hexadecimal digits.", where)
+
+
+@dataclass(frozen=True)
+class Uuid:
+    """A UUID as `str(uuid.uuid4())` writes it."""
+
+    or_empty: bool = False
+
+    def check(self, value: str, where: str) -> None:
+        """Raise `WireError` for anything else."""
+        if self.or_empty and value == "":
+            return
+        try:
+            right = str(UUID(value)) == value
+        except ValueError:
+            right = False
+        if not right:
+            raise WireError("out_of_range", f"{where} must be a UUID in lower case with hyphens.", where)
+
+
+def to_json(message: object) -> dict[str, Any]:
+    """The body of a message dataclass."""
+    return asdict(message)  # type: ignore[call-overload]
+
+
+def from_json(cls: type[Any], body: Any, where: str = "") -> Any:
+    """A `cls` from a parsed body. Fields that `cls` does not have are ignored: a newer side may send them.
+
+    Raises:
+        WireError: a field is missing, of another type, or outside its limits.
+    """
+    if not isinstance(body, dict):
+        raise WireError("malformed", f"{where or 'The body'} must be an object.", where)
+    values = {}
+    for field in fields(cls):
+        path = f"{where}.{field.name}" if where else field.name
+        if field.name in body:
+            values[field.name] = _read(_hints(cls)[field.name], body[field.name], path)
+        elif field.default is MISSING:
+            raise WireError("malformed", f"{path} is missing.", path)
+    return cls(**values)
+
+
+@cache
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    if get_origin(kind) is Annotated:
+        base, *checks = get_args(kind)
+        value = _read(base, value, where)
+        for check in checks:
+            check.check(value, where)
+        return value
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise WireError("malformed", f"{where} must be a list.", where)
+        return tuple(_read(get_args(kind)[0], item, f"{where}[{k}]") for k, item in enumerate(value))
+    if is_dataclass(kind):
+        return from_json(kind, value, where)  # type: ignore[arg-type]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise WireError("malformed", f"{where} must be of type {kind.__name__}.", where)
+    if kind is float and not math.isfinite(value):
+        raise WireError("malformed", f"{where} is not a finite number.", where)
+    return value
