@@ -1,4 +1,4 @@
-"""Messages to parts and back: magic, JSON header, raw buffers. Nothing that arrives is trusted, nothing is unpickled."""
+"""Messages to parts and back: magic, JSON header, raw buffers. Nothing that arrives is trusted or unpickled."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Join(Message):
 
 @dataclass(frozen=True)
 class Error(Message):
-    """What went wrong and what to do next. `code` is for programs (docs/protocol.md lists them)."""
+    """What went wrong and what to do next. `code` is for programs: see `errors.CODES`."""
 
     kind: ClassVar[str] = "error"
     code: Name
@@ -461,7 +461,12 @@ class RenderFrames(Message):
 
 @dataclass(frozen=True)
 class RenderCredit(Message):
-    """The client can take `frames` more frames. No answer."""
+    """The client can take `frames` more frames. No answer.
+
+    The first one after `Welcome` opens the stream (a new `Hello` takes all credit back); after that one is returned for
+    each frame consumed, which acknowledges the oldest frame under way. What a `RenderFrames` job sent without being
+    acknowledged is sent again after a reconnect, so a client may see a number twice.
+    """
 
     kind: ClassVar[str] = "render.credit"
     frames: Annotated[int, Range(1, limits.CREDIT)]

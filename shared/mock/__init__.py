@@ -1,0 +1,1 @@
+"""A backend that only pretends: the real protocol with a capsule person behind it, on numpy and pyzmq alone."""
