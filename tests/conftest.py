@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from backend.body.model import BodyModel
-
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 EXAMPLES = ROOT / "examples"
 
 
 @pytest.fixture(scope="session")
-def model() -> BodyModel:
+def model():
     """The packaged open body."""
+    from backend.body.model import BodyModel  # here, so that tests in Blender's Python need no torch
+
     return BodyModel.load()

@@ -1,0 +1,34 @@
+"""Vivant in Blender: one photo becomes a talking avatar in the scene. The compute runs in another process."""
+
+from __future__ import annotations
+
+from . import preferences, properties, session
+
+bl_info = {  # read by Blender 3.4 alone; later ones read blender_manifest.toml
+    "name": "Vivant",
+    "description": "One photo becomes a talking whole-body avatar in your scene",
+    "author": "Vivant developers",
+    "version": (0, 1, 0),
+    "blender": (3, 4, 0),
+    "location": "3D View > Sidebar > Vivant",
+    "category": "Animation",
+}
+
+MODULES = (
+    preferences,
+    properties,
+    session,
+)
+"""In the order of registration: properties before the operators and panels that show them."""
+
+
+def register() -> None:
+    """Called by Blender when the extension is enabled. Opens no socket and starts no process."""
+    for module in MODULES:
+        module.register()
+
+
+def unregister() -> None:
+    """Called by Blender when the extension is disabled, and when it quits."""
+    for module in reversed(MODULES):
+        module.unregister()

@@ -1,0 +1,152 @@
+"""Every difference between Blender 3.4, 4.2, 4.5, 5.0 and 5.2 that this extension meets, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+VERSION = bpy.app.version
+V40 = VERSION >= (4, 0, 0)  # bone collections, node tree interfaces
+V42 = VERSION >= (4, 2, 0)  # extensions, layout.progress, layout.panel
+V44 = VERSION >= (4, 4, 0)  # slotted actions
+V45 = VERSION >= (4, 5, 0)
+V50 = VERSION >= (5, 0, 0)  # compositing node groups, slots only, shader nodes for arithmetic
+V51 = VERSION >= (5, 1, 0)
+V52 = VERSION >= (5, 2, 0)
+
+
+# Files and the network
+
+
+def user_folder(*parts: str) -> Path:
+    """A folder of this extension for caches and downloads; made if missing, never beside the code."""
+    if V42:
+        return Path(bpy.utils.extension_path_user(__package__, path="/".join(parts), create=True))
+    return Path(bpy.utils.user_resource("DATAFILES", path="/".join(("vivant", *parts)), create=True))
+
+
+def online_access() -> bool:
+    """Whether the user lets Blender use the internet. Loopback is not the internet."""
+    return bool(bpy.app.online_access) if V42 else True
+
+
+# Animation
+
+
+def fcurves_of(idblock: Any, ensure: bool = False) -> Any:
+    """The animation curves of any ID (object, shape keys); None where there are none and `ensure` is off."""
+    data = idblock.animation_data
+    action = data.action if data else None
+    if action is None:
+        if not ensure:
+            return None
+        data = idblock.animation_data_create()
+        action = data.action = bpy.data.actions.new(idblock.name + "Action")
+    return _slot_fcurves(idblock, data, action, ensure) if V44 else action.fcurves
+
+
+def _slot_fcurves(idblock: Any, data: Any, action: Any, ensure: bool) -> Any:
+    slot = data.action_slot
+    if slot is None and ensure:
+        slot = data.action_slot = action.slots.new(id_type=idblock.id_type, name=idblock.name)
+    if slot is None:
+        return None
+    layer = action.layers[0] if action.layers else action.layers.new("Layer")
+    strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
+    bag = strip.channelbag(slot, ensure=ensure)
+    return bag.fcurves if bag else None
+
+
+def bone_collection(armature: Any, name: str, bones: list[str], visible: bool = True) -> None:
+    """Group bones of an armature datablock under a name; before 4.0 there are only numbered layers, which stay."""
+    if not V40:
+        return
+    collection = armature.collections.new(name)
+    for bone in bones:
+        collection.assign(armature.bones[bone])
+    collection.is_visible = visible
+
+
+# Rendering and compositing
+
+
+def eevee() -> str:
+    """The identifier of EEVEE as a render engine."""
+    return "BLENDER_EEVEE_NEXT" if V42 and not V50 else "BLENDER_EEVEE"
+
+
+def set_image_format(settings: Any, file_format: str) -> None:
+    """Set `file_format` of image settings, after the media type that 5.0 wants first."""
+    if V50:
+        videos, layers = ("FFMPEG",), ("OPEN_EXR_MULTILAYER",)
+        settings.media_type = (
+            "VIDEO" if file_format in videos else "MULTI_LAYER_IMAGE" if file_format in layers else "IMAGE"
+        )
+    settings.file_format = file_format
+
+
+def compositor_tree(scene: bpy.types.Scene, ensure: bool = False) -> Any:
+    """The scene's compositor node tree, or None; with `ensure` made, with Render Layers linked to the output."""
+    if not V50:
+        if ensure and not (scene.use_nodes and scene.node_tree):
+            scene.use_nodes = True  # Blender links Render Layers to Composite by itself
+        return scene.node_tree if scene.use_nodes else None
+    tree = scene.compositing_node_group
+    if tree is None and ensure:
+        tree = scene.compositing_node_group = bpy.data.node_groups.new("Compositing", "CompositorNodeTree")
+        group_socket(tree, "Image", "OUTPUT", "NodeSocketColor")
+        layers, output = tree.nodes.new("CompositorNodeRLayers"), tree.nodes.new("NodeGroupOutput")
+        output.location.x = 400
+        tree.links.new(layers.outputs["Image"], output.inputs["Image"])
+    return tree
+
+
+OUTPUT_NODE = "NodeGroupOutput" if V50 else "CompositorNodeComposite"
+MATH_NODE = "ShaderNodeMath" if V50 else "CompositorNodeMath"
+GAMMA_NODE = "ShaderNodeGamma" if V50 else "CompositorNodeGamma"
+
+
+def group_socket(tree: Any, name: str, direction: str, kind: str) -> None:
+    """Add a socket to a node group; `direction` is INPUT or OUTPUT, `kind` e.g. NodeSocketColor."""
+    if V40:
+        tree.interface.new_socket(name, in_out=direction, socket_type=kind)
+    else:
+        (tree.inputs if direction == "INPUT" else tree.outputs).new(kind, name)
+
+
+def set_alpha_node(tree: Any) -> Any:
+    """A Set Alpha node that multiplies colour and alpha by its Alpha input."""
+    node = tree.nodes.new("CompositorNodeSetAlpha")
+    if V50:
+        node.inputs["Type"].default_value = "Apply Mask"
+    else:
+        node.mode = "APPLY"
+    return node
+
+
+def alpha_convert_node(tree: Any, straight: bool) -> Any:
+    """An Alpha Convert node, to straight or to premultiplied alpha."""
+    node = tree.nodes.new("CompositorNodePremulKey")
+    if V50:
+        node.inputs["Type"].default_value = "To Straight" if straight else "To Premultiplied"
+    else:
+        node.mapping = "PREMUL_TO_STRAIGHT" if straight else "STRAIGHT_TO_PREMUL"
+    return node
+
+
+def linear_colour_space() -> str:
+    """The name of the scene-linear (Rec.709) colour space of images."""
+    return "Linear Rec.709" if V40 else "Linear"
+
+
+# Drawing
+
+
+def draw_progress(layout: bpy.types.UILayout, factor: float, text: str) -> None:
+    """A progress bar; before 4.0 a line of text."""
+    if V40:
+        layout.progress(factor=factor, type="BAR", text=text)
+    else:
+        layout.label(text=f"{text}  ({factor:.0%})", icon="TIME")

@@ -1,0 +1,1 @@
+"""What the sidebar shows: `draw` reads properties and calls nothing."""
