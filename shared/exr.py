@@ -84,7 +84,10 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all. Raises `OSError` where it cannot be written."""
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial")
     try:
-        temporary.write_bytes(content)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
