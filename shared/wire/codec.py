@@ -12,16 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from . import limits, messages
+from . import compression, limits, messages
 from .errors import WireError
-from .schema import KINDS, Buffer, Message, from_json, to_json
+from .schema import KINDS, Buffer, Message, from_json, is_text, to_json
 
 Part = bytes | memoryview
 Buffers = Mapping[str, np.ndarray]
 
+DType = np.dtype[Any]
+DTYPES: dict[str, DType] = {name: np.dtype("<" + name) for name in ("u1", "u2", "f2", "f4")}
+PACKED_FROM = 16 * 1024
+"""Bytes; smaller buffers are not worth packing."""
+
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.S)
 _BRACKET = re.compile(rb"[][{}]")
-DTYPES = {"u1": np.dtype("u1"), "u2": np.dtype("<u2"), "f2": np.dtype("<f2"), "f4": np.dtype("<f4")}
 
 
 @dataclass(frozen=True)
@@ -35,18 +40,21 @@ class Envelope:
     session: str = ""
 
 
-def encode(envelope: Envelope) -> list[Part]:
+def encode(envelope: Envelope, pack: bool = False) -> list[Part]:
     """Parts for `send_multipart`; buffers are views of the arrays, which must not change before they are sent.
 
+    `pack` compresses large buffers, for a peer that announced `compression.FEATURES`.
+
     Raises:
-        WireError: the header or the buffers exceed the limits of the protocol.
+        WireError: the header or the buffers exceed the limits of the protocol, or an array is of another type.
     """
     described, parts = [], []
     for name, array in envelope.buffers.items():
-        dtype = next(key for key, value in DTYPES.items() if value == array.dtype)
-        contiguous = np.ascontiguousarray(array)
-        described.append({"name": name, "dtype": dtype, "shape": list(array.shape), "nbytes": array.nbytes})
-        parts.append(contiguous.reshape(-1).view("u1").data)
+        entry, part = _described(name, array, pack)
+        described.append(entry)
+        parts.append(part)
+    if sum(array.nbytes for array in envelope.buffers.values()) > limits.MESSAGE_BYTES:
+        raise _too_large(f"The buffers of a message may have {limits.MESSAGE_BYTES} bytes together.")
     header = {
         "kind": envelope.message.kind,
         "id": envelope.id,
@@ -57,8 +65,18 @@ def encode(envelope: Envelope) -> list[Part]:
     }
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     if len(text) > limits.HEADER_BYTES:
-        raise WireError("too_large", f"The header has {len(text)} bytes; {limits.HEADER_BYTES} are allowed.")
+        raise _too_large(f"The header has {len(text)} bytes; {limits.HEADER_BYTES} are allowed.")
     return [limits.MAGIC, text, *parts]
+
+
+def _described(name: str, array: np.ndarray, pack: bool) -> tuple[dict[str, Any], Part]:
+    if array.dtype not in _NAMES:
+        raise WireError("malformed", f"{name} is an array of {array.dtype}; only {', '.join(DTYPES)} travel.", name)
+    entry = {"name": name, "dtype": _NAMES[array.dtype], "shape": list(array.shape), "nbytes": array.nbytes}
+    part = np.ascontiguousarray(array).reshape(-1).view("u1").data
+    if not pack or array.nbytes < PACKED_FROM:
+        return entry, part
+    return {**entry, "coding": "zstd"}, compression.pack(part)
 
 
 def decode(parts: Sequence[Part]) -> Envelope:
@@ -71,33 +89,37 @@ def decode(parts: Sequence[Part]) -> Envelope:
         raise WireError("malformed", f"A message has 2 to {2 + limits.MAX_BUFFERS} parts, this one {len(parts)}.")
     _check_magic(bytes(parts[0][:64]))
     header = _parse(parts[1])
-    known = header["id"] if isinstance(header.get("id"), str) and len(header["id"]) <= limits.NAME_CHARS else ""
+    for name in ("kind", "id", "re", "session"):
+        text = header.setdefault(name, "")
+        if not isinstance(text, str) or len(text) > limits.NAME_CHARS or not is_text(text):
+            raise WireError("malformed", f"{name} must be a short text.", name)
     try:
         return _envelope(header, parts[2:])
     except WireError as error:
-        error.re = known
+        error.refused, error.re = header["id"], header["re"]
         raise
 
 
 def _check_magic(magic: bytes) -> None:
     if magic == limits.MAGIC:
         return
-    name, _, version = magic.partition(b"/")
-    if name != b"VIVANT" or not version.isdigit():
+    found = re.fullmatch(rb"VIVANT/(\d{1,6})", magic)
+    if not found or int(found[1]) == limits.MAJOR:
         raise WireError("malformed", "This is no message of Vivant.")
-    older = "other side" if int(version) < limits.MAJOR else "side that says this"
+    theirs = int(found[1])
+    newer, older = (limits.MAJOR, theirs) if theirs < limits.MAJOR else (theirs, limits.MAJOR)
     raise WireError(
         "version",
-        f"One side speaks version {int(version)} of the protocol, the other {limits.MAJOR}: update the {older}.",
+        f"One side speaks version {newer} of the protocol, the other {older}: update Vivant on the older side.",
     )
 
 
 def _parse(part: Part) -> dict[str, Any]:
     text = bytes(part[: limits.HEADER_BYTES + 1])
     if len(text) > limits.HEADER_BYTES:
-        raise WireError("too_large", f"A header may have {limits.HEADER_BYTES} bytes.")
+        raise _too_large(f"A header may have {limits.HEADER_BYTES} bytes.")
     depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub(b"", text)):
+    for bracket in _BRACKET.findall(_STRING.sub(b"", text)):  # before the parser, which recurses
         depth += 1 if bracket in b"[{" else -1
         if depth > limits.HEADER_DEPTH:
             raise WireError("malformed", f"The header is nested deeper than {limits.HEADER_DEPTH} levels.")
@@ -106,7 +128,7 @@ def _parse(part: Part) -> dict[str, Any]:
             text.decode("utf-8"), object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite
         )
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise WireError("malformed", f"The header is not JSON: {error}.") from error
+        raise WireError("malformed", f"The header is not JSON: {str(error)[:200]}.") from error
     if not isinstance(header, dict):
         raise WireError("malformed", "The header must be an object.")
     return header
@@ -116,53 +138,51 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("a key stands twice")
-    for text in (*result, *(value for value in result.values() if isinstance(value, str))):
-        text.encode("utf-8")  # lone surrogates would fail later, on the way out
     return result
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is not finite")
+        raise ValueError(f"{text[:40]} is not finite")
     return number
 
 
 def _envelope(header: dict[str, Any], parts: Sequence[Part]) -> Envelope:
-    for name in ("kind", "id", "re", "session"):
-        if not isinstance(header.setdefault(name, ""), str) or len(header[name]) > limits.NAME_CHARS:
-            raise WireError("malformed", f"{name} must be a short string.", name)
     cls = KINDS.get(header["kind"])
     if cls is None:
         raise WireError("unknown_kind", f"This side knows no message of kind {header['kind']!r}: update it.", "kind")
     message = from_json(cls, header.get("body", {}))
-    buffers, sizes = _buffers(cls.BUFFERS, header.get("buffers", []), parts)
-    message.check(sizes)
+    buffers = _buffers(cls.BUFFERS, header.get("buffers", []), parts)
+    message.check(buffers)
     return Envelope(message, buffers, header["id"], header["re"], header["session"])
 
 
-def _buffers(
-    wanted: dict[str, Buffer], described: Any, parts: Sequence[Part]
-) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """The arrays by name, and the sizes that the letters of their shapes took."""
+def _buffers(wanted: dict[str, Buffer], described: Any, parts: Sequence[Part]) -> dict[str, np.ndarray]:
     if not isinstance(described, list) or len(described) != len(parts):
         raise WireError("malformed", "The header must describe each buffer that follows.", "buffers")
     arrays: dict[str, np.ndarray] = {}
-    sizes: dict[str, int] = {}
+    sizes: dict[str, int] = {}  # that the letters of the shapes took
+    left = limits.MESSAGE_BYTES
     for entry, part in zip(described, parts, strict=True):
         name = entry.get("name") if isinstance(entry, dict) else None
         if not isinstance(name, str) or name not in wanted or name in arrays:
-            raise WireError("malformed", f"A buffer called {name!r} does not belong here.", "buffers")
-        arrays[name] = _array(name, entry, part, wanted[name], sizes)
+            raise WireError("malformed", "A buffer of this name does not belong here.", "buffers")
+        dtype, shape, nbytes = _layout(name, entry, wanted[name], sizes)
+        left -= nbytes
+        if left < 0:
+            raise _too_large(f"The buffers of a message may have {limits.MESSAGE_BYTES} bytes together.", name)
+        arrays[name] = np.frombuffer(_unpacked(name, entry, part, nbytes), dtype).reshape(shape)
     missing = [name for name, buffer in wanted.items() if name not in arrays and not buffer.optional]
     if missing:
         raise WireError("malformed", f"The buffer {missing[0]} is missing.", missing[0])
-    return arrays, sizes
+    return arrays
 
 
-def _array(name: str, entry: dict[str, Any], part: Part, wanted: Buffer, sizes: dict[str, int]) -> np.ndarray:
-    dtype, shape = entry.get("dtype"), entry.get("shape")
-    if dtype not in wanted.dtypes.split("|"):
+def _layout(name: str, entry: dict[str, Any], wanted: Buffer, sizes: dict[str, int]) -> tuple[DType, list[int], int]:
+    """Type, shape and size of a buffer, all checked in Python's integers before anything is allocated."""
+    dtype, shape, nbytes = entry.get("dtype"), entry.get("shape"), entry.get("nbytes")
+    if not isinstance(dtype, str) or dtype not in wanted.dtypes.split("|"):
         raise WireError("malformed", f"{name} must be of type {wanted.dtypes}.", name)
     if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 2**40 for size in shape):
         raise WireError("malformed", f"{name} has no proper shape.", name)
@@ -171,11 +191,25 @@ def _array(name: str, entry: dict[str, Any], part: Part, wanted: Buffer, sizes: 
         for size, letter in zip(shape, wanted.shape, strict=True)
     )
     if not fits:
-        raise WireError("malformed", f"{name} has the shape {shape}; it must be {list(wanted.shape)}.", name)
-    nbytes = math.prod(shape) * DTYPES[dtype].itemsize
-    if not nbytes == entry.get("nbytes") == len(part):
+        raise WireError("malformed", f"{name} has the shape {shape[:8]}; it must be {list(wanted.shape)}.", name)
+    if type(nbytes) is not int or nbytes != math.prod(shape) * DTYPES[dtype].itemsize:
+        raise WireError("malformed", f"{name} does not announce the bytes that its shape needs.", name)
+    return DTYPES[dtype], shape, nbytes
+
+
+def _unpacked(name: str, entry: dict[str, Any], part: Part, nbytes: int) -> Part:
+    coding = entry.get("coding", "raw")
+    if coding not in ("raw", "zstd"):
+        raise WireError("malformed", f"{name} is packed in a way that this side does not know.", name)
+    if coding == "zstd":
+        return compression.unpack(part, nbytes)
+    if len(part) != nbytes:
         raise WireError("malformed", f"{name} should have {nbytes} bytes, {len(part)} came.", name)
-    return np.frombuffer(part, DTYPES[dtype]).reshape(shape)
+    return part
+
+
+def _too_large(message: str, field: str = "") -> WireError:
+    return WireError("too_large", message, field)
 
 
 __all__ = ["DTYPES", "Buffers", "Envelope", "Part", "decode", "encode", "messages"]

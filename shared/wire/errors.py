@@ -59,4 +59,5 @@ class WireError(VivantError):
         self.message = message
         self.field = field
         self.retryable = retryable
-        self.re = re  # id of the message that was refused, if it could be read
+        self.re = re  # id of the message that this answers; of one that cannot be read: what it would have answered
+        self.refused = ""  # id of the message that cannot be read, if that much of it can

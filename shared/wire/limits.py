@@ -16,6 +16,8 @@ JOIN_PART_BYTES = 64 * 1024  # one part towards the server on the frames socket
 CHUNK_BYTES = 4 * 1024 * 1024
 ASSET_BYTES = 64 * 1024 * 1024
 IMAGE_PIXELS = 40_000_000
+PREVIEW_PIXELS = 1024 * 1024
+LOG_BYTES = 32_000  # of one answer
 
 CLIENTS = 16
 WAITING_JOBS = 64  # of one owner

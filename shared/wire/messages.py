@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from . import limits
+from .errors import WireError
 from .schema import Buffer, Choice, Hex, Length, Message, Range, Uuid
+from .validation import Buffers, check_cameras, check_motion
 
 Name = Annotated[str, Length(limits.NAME_CHARS)]
 Text = Annotated[str, Length(limits.TEXT_CHARS)]
@@ -131,6 +133,10 @@ class AssetPut(Message):
     total: Annotated[int, Range(1, limits.ASSET_BYTES)]
     offset: Count = 0
 
+    def check(self, buffers: Buffers) -> None:
+        """The chunk must not be too long, nor reach beyond the asset."""
+        _check_chunk(buffers, self.offset, self.total)
+
 
 @dataclass(frozen=True)
 class AssetHave(Message):
@@ -186,6 +192,10 @@ class FileChunk(Message):
     total: Count
     offset: Count
 
+    def check(self, buffers: Buffers) -> None:
+        """The chunk must not be too long, nor reach beyond the file."""
+        _check_chunk(buffers, self.offset, self.total)
+
 
 # Jobs
 
@@ -226,6 +236,14 @@ class JobSubmit(Message):
     registration: MaybeId = ""
     options: BuildOptions = BuildOptions()
     expression_names: Names = ()
+
+    def check(self, buffers: Buffers) -> None:
+        """A corrected pose comes whole, and with the registration that it corrects."""
+        if buffers and not {"full_pose", "transl"} <= buffers.keys():
+            raise WireError("out_of_range", "A corrected pose needs full_pose and transl.", "full_pose")
+        if buffers and not self.registration:
+            raise WireError("out_of_range", "A corrected pose needs the registration it corrects.", "registration")
+        check_motion(buffers, self.expression_names)
 
 
 @dataclass(frozen=True)
@@ -312,6 +330,11 @@ class JobEvent(Message):
     BUFFERS: ClassVar[dict[str, Buffer]] = {"preview": Buffer("u1", ("H", "W", 3), optional=True)}  # sRGB, small
     info: JobInfo
 
+    def check(self, buffers: Buffers) -> None:
+        """A preview is small."""
+        if "preview" in buffers and buffers["preview"].size > 3 * limits.PREVIEW_PIXELS:
+            raise WireError("too_large", f"A preview may have {limits.PREVIEW_PIXELS} pixels.", "preview")
+
 
 @dataclass(frozen=True)
 class JobLog(Message):
@@ -324,10 +347,10 @@ class JobLog(Message):
 
 @dataclass(frozen=True)
 class JobLogText(Message):
-    """At most 32,000 bytes of the log."""
+    """At most `limits.LOG_BYTES` of the log."""
 
     kind: ClassVar[str] = "job.log.text"
-    text: Annotated[str, Length(32_000)]
+    text: Annotated[str, Length(limits.LOG_BYTES)]
     offset: Count  # of the byte after this text
     path: Text = ""  # on the server's computer
 
@@ -431,6 +454,13 @@ class RenderLive(Message):
     height: Pixels
     expression_names: Names = ()
 
+    def check(self, buffers: Buffers) -> None:
+        """One pose, one camera, and numbers that can be."""
+        if len(buffers["full_pose"]) != 1:
+            raise WireError("out_of_range", "A live frame has one pose.", "full_pose")
+        check_motion(buffers, self.expression_names)
+        check_cameras(buffers)
+
 
 @dataclass(frozen=True)
 class RenderStop(Message):
@@ -458,6 +488,11 @@ class RenderFrames(Message):
     expression_names: Names = ()
     name: Name = ""
 
+    def check(self, buffers: Buffers) -> None:
+        """As many cameras as poses, or one, and numbers that can be."""
+        check_motion(buffers, self.expression_names)
+        check_cameras(buffers)
+
 
 @dataclass(frozen=True)
 class RenderCredit(Message):
@@ -474,7 +509,7 @@ class RenderCredit(Message):
 
 @dataclass(frozen=True)
 class Frame(Message):
-    """A frame, or one strip of it, cut to the avatar's box; outside the box alpha is 0.
+    """A frame, or one strip of it, cut to the avatar's box; outside the box alpha is 0. Each strip tells its own place.
 
     `depth` of a live frame: metres = near + value (far - near) / 65535. Of a final one: metres. Undefined where alpha
     is 0. Exactly one of `view` and `job` is set.
@@ -487,7 +522,7 @@ class Frame(Message):
     }
     width: Pixels
     height: Pixels
-    x: Offset  # of the box
+    x: Offset  # of the first pixel sent
     y: Offset
     view: MaybeId = ""
     seq: Count = 0
@@ -499,6 +534,18 @@ class Frame(Message):
     strips: Annotated[int, Range(1, 64)] = 1
     render_ms: Seconds = 0.0
     notes: Annotated[tuple[Text, ...], Length(8)] = ()  # e.g. expressions that this body does not have
+
+    def check(self, buffers: Buffers) -> None:
+        """The pixels lie inside the picture."""
+        height, width = buffers["depth"].shape
+        if self.x + width > self.width or self.y + height > self.height:
+            raise WireError("out_of_range", "The box reaches beyond the picture.", "rgba")
+        if self.strip >= self.strips:
+            raise WireError("out_of_range", "There is no such strip.", "strip")
+        if self.near > self.far:
+            raise WireError("out_of_range", "near lies beyond far.", "near")
+        if bool(self.view) == bool(self.job):
+            raise WireError("out_of_range", "A frame belongs to a view or to a job.", "view")
 
 
 # Server
@@ -542,3 +589,11 @@ class ServerStop(Message):
     """End the server; same computer only. Running jobs can be resumed. Answered by `Ok`."""
 
     kind: ClassVar[str] = "server.stop"
+
+
+def _check_chunk(buffers: Buffers, offset: int, total: int) -> None:
+    size = len(buffers["data"]) if "data" in buffers else 0
+    if size > limits.CHUNK_BYTES:
+        raise WireError("too_large", f"A chunk may have {limits.CHUNK_BYTES} bytes.", "data")
+    if offset + size > total:
+        raise WireError("out_of_range", "The chunk reaches beyond the end.", "offset")

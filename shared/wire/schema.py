@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import string
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 from uuid import UUID
+
+import numpy as np
 
 from .errors import WireError
 
@@ -33,8 +36,8 @@ class Message:
     def __init_subclass__(cls) -> None:
         KINDS[cls.kind] = cls
 
-    def check(self, sizes: dict[str, int]) -> None:
-        """Refuse what types cannot tell. `sizes` are those that the letters of the buffers' shapes took.
+    def check(self, buffers: Mapping[str, np.ndarray]) -> None:
+        """Refuse what types and shapes cannot tell.
 
         Raises:
             WireError: with the name of the field.
@@ -116,7 +119,7 @@ def to_json(message: object) -> dict[str, Any]:
     return asdict(message)  # type: ignore[call-overload]
 
 
-def from_json(cls: type[Any], body: Any, where: str = "") -> Any:
+def from_json(cls: Any, body: Any, where: str = "") -> Any:
     """A `cls` from a parsed body. Fields that `cls` does not have are ignored: a newer side may send them.
 
     Raises:
@@ -135,7 +138,7 @@ def from_json(cls: type[Any], body: Any, where: str = "") -> Any:
 
 
 @cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return get_type_hints(cls, include_extras=True)
 
 
@@ -151,11 +154,26 @@ def _read(kind: Any, value: Any, where: str) -> Any:
             raise WireError("malformed", f"{where} must be a list.", where)
         return tuple(_read(get_args(kind)[0], item, f"{where}[{k}]") for k, item in enumerate(value))
     if is_dataclass(kind):
-        return from_json(kind, value, where)  # type: ignore[arg-type]
-    if kind is float and type(value) is int:
+        return from_json(kind, value, where)
+    if kind is float and type(value) is int and abs(value) < _LARGEST:
         value = float(value)
     if type(value) is not kind:
         raise WireError("malformed", f"{where} must be of type {kind.__name__}.", where)
     if kind is float and not math.isfinite(value):
         raise WireError("malformed", f"{where} is not a finite number.", where)
+    if kind is str and not is_text(value):
+        raise WireError("malformed", f"{where} holds half a character.", where)
     return value
+
+
+_LARGEST = 2**1023
+"""Integers beyond do not fit a float."""
+
+
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can hold it: JSON lets lone surrogates pass, which would fail later, on the way out."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,194 @@
+"""One connection, from the greeting to its loss: both sockets, their monitors, the ping. One thread owns it."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import socket
+import time
+from collections import deque
+from typing import Any
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from . import limits
+from .codec import Envelope, Part, decode, encode
+from .connection import Connection
+from .errors import WireError
+from .messages import Bye, Error, Hello, Join, Ping, Welcome
+from .sockets import CONTROL, FRAMES, client_socket
+
+_FAREWELL_MS = 200
+_WATCHED = zmq.EVENT_CONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+
+
+class Waker:
+    """Ends the owner's poll from any thread: a pair of plain sockets, for ZeroMQ's own may not change threads."""
+
+    def __init__(self) -> None:
+        self._near, self._far = socket.socketpair()
+        self._near.setblocking(False)
+        self._far.setblocking(False)
+        self.stopped = False
+
+    def fileno(self) -> int:
+        """What to poll."""
+        return self._far.fileno()
+
+    def wake(self) -> None:
+        """From any thread; never waits."""
+        with contextlib.suppress(BlockingIOError):  # full: more than enough calls wait already
+            self._near.send(b"!")
+
+    def stop(self) -> None:
+        """From any thread: the owner shall end."""
+        self.stopped = True
+        self.wake()
+
+    def answer(self) -> None:
+        """Owner: take the calls. Raises `WireError` (closed) if one of them was `stop`."""
+        with contextlib.suppress(BlockingIOError):
+            self._far.recv(4096)
+        if self.stopped:
+            raise WireError("closed", "The client was closed.")
+
+    def close(self) -> None:
+        """Give both descriptors back."""
+        self._near.close()
+        self._far.close()
+
+
+class Link:
+    """Both sockets of one try to connect. Methods raise `WireError`; its `retryable` says whether to try again."""
+
+    def __init__(self, context: zmq.Context, connection: Connection, waker: Waker) -> None:
+        self._connection, self._waker = connection, waker
+        self._unsent: deque[list[Part]] = deque()
+        self._heard = time.monotonic()
+        self._pinged: float | None = None  # when the ping went out that nothing has answered yet
+        self._reached = self._greeted = False
+        self._control = client_socket(context, CONTROL, connection)
+        self._frames = client_socket(context, FRAMES, connection)
+        self._monitors = [one.get_monitor_socket(_WATCHED) for one in (self._control, self._frames)]
+        self._poller = zmq.Poller()
+        for one in (waker.fileno(), self._control, self._frames, *self._monitors):
+            self._poller.register(one, zmq.POLLIN)
+
+    def greet(self, hello: Hello) -> Welcome:
+        """Say hello, then join the frames socket, both within `limits.CONNECT_S`."""
+        until = time.monotonic() + limits.CONNECT_S
+        welcome = self._ask(self._control, Envelope(hello, session=hello.session), until)
+        if not isinstance(welcome, Welcome):
+            raise WireError("malformed", "The server answered the greeting with something else. Update both sides.")
+        self._ask(self._frames, Envelope(Join(hello.session, welcome.ticket), session=hello.session), until)
+        self._greeted, self._heard = True, time.monotonic()
+        return welcome
+
+    def queue(self, parts: list[Part]) -> None:
+        """Send on control as soon as it takes more."""
+        self._unsent.append(parts)
+
+    def turn(self, seconds: float) -> list[Envelope | WireError]:
+        """Send what waits, then what came within `seconds`; an error stands for a message that cannot be read."""
+        self._flush()
+        self._poller.modify(self._control, zmq.POLLIN | (zmq.POLLOUT if self._unsent else 0))
+        ready = self._poll(seconds)
+        came = [_receive(one) for one in (self._control, self._frames) if ready.get(one, 0) & zmq.POLLIN]
+        if came:
+            self._heard, self._pinged = time.monotonic(), None
+        else:  # what arrived before the connection broke comes first
+            self._judge(ready)
+            self._keep_alive()
+        return came
+
+    def close(self, farewell: bool) -> None:
+        """Let the sockets go. With `farewell` the server is told, if that takes no more than a moment."""
+        if farewell and self._greeted:
+            self.queue(list(encode(Envelope(Bye()))))
+            self._flush()
+        for one in (self._control, self._frames):
+            one.disable_monitor()
+        for one in self._monitors:
+            one.close(0)
+        self._frames.close(0)
+        self._control.close(_FAREWELL_MS if farewell else 0)
+
+    def _ask(self, one: zmq.Socket, question: Envelope, until: float) -> Any:
+        self._poller.modify(one, zmq.POLLOUT)
+        self._wait_for(one, until)
+        one.send_multipart(encode(question), zmq.NOBLOCK)
+        self._poller.modify(one, zmq.POLLIN)
+        self._wait_for(one, until)
+        answer = _receive(one)
+        if isinstance(answer, WireError):
+            raise answer
+        if isinstance(answer.message, Error):
+            raise as_error(answer)
+        return answer.message
+
+    def _wait_for(self, one: zmq.Socket, until: float) -> None:
+        while one not in (ready := self._poll(until - time.monotonic())):
+            self._judge(ready)
+            if time.monotonic() > until:
+                raise self._broken()
+
+    def _poll(self, seconds: float) -> dict[Any, int]:
+        ready = dict(self._poller.poll(max(0, math.ceil(1000 * seconds))))
+        if self._waker.fileno() in ready:
+            self._waker.answer()
+        return ready
+
+    def _flush(self) -> None:
+        with contextlib.suppress(zmq.Again):
+            while self._unsent:
+                self._control.send_multipart(self._unsent[0], zmq.NOBLOCK, copy=False)
+                self._unsent.popleft()
+
+    def _keep_alive(self) -> None:
+        now = time.monotonic()
+        if self._pinged is None and now - self._heard > limits.PING_S:
+            self.queue(list(encode(Envelope(Ping()))))
+            self._pinged = now
+        elif self._pinged is not None and now - self._pinged > limits.PING_S * (limits.PINGS_MISSED - 1):
+            raise self._broken()
+
+    def _judge(self, ready: dict[Any, int]) -> None:
+        for monitor in self._monitors:
+            if monitor not in ready:
+                continue
+            event = recv_monitor_message(monitor)["event"]
+            if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+                raise WireError(
+                    "not_allowed", "The server does not know this key. Have it allowed there: `vivant keys allow`."
+                )
+            if event != zmq.EVENT_CONNECTED:
+                raise self._broken()
+            self._reached = True
+
+    def _broken(self) -> WireError:
+        place = f"{self._connection.host}, port {self._connection.control_port}"
+        if self._greeted:
+            return WireError("lost", f"The connection to the server at {place} broke.", retryable=True)
+        if self._reached:
+            return WireError(
+                "no_server",
+                f"What listens at {place} does not answer as the server of this key file. It may have been started "
+                "with other keys: read its connection file again.",
+                retryable=True,
+            )
+        return WireError("no_server", f"No server answers at {place}. Start it with `vivant serve`.", retryable=True)
+
+
+def _receive(one: zmq.Socket) -> Envelope | WireError:
+    try:
+        return decode([part.buffer for part in one.recv_multipart(zmq.NOBLOCK, copy=False)])
+    except WireError as error:
+        return error
+
+
+def as_error(answer: Envelope) -> WireError:
+    """The exception that an `Error` message stands for."""
+    error = answer.message
+    assert isinstance(error, Error)
+    return WireError(error.code, error.message, error.field, error.retryable, answer.re)

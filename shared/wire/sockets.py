@@ -1,0 +1,120 @@
+"""Every ZeroMQ socket of the protocol with every option set: the library's defaults wait for ever or know no bound."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+import zmq
+
+from . import limits
+from .connection import Connection
+from .errors import WireError
+
+ZAP_DOMAIN = "vivant"
+"""Where clients' keys are checked. `ZAP_ENFORCE_DOMAIN` delivers nothing while no handler answers for it."""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What differs between the two sockets."""
+
+    name: str
+    queue: int  # messages, per peer: a net under credit
+    to_server: int  # bytes of one part
+    to_client: int
+
+
+CONTROL = Channel("control", 64, limits.CONTROL_PART_BYTES, limits.CONTROL_PART_BYTES)
+FRAMES = Channel("frames", 4, limits.JOIN_PART_BYTES, limits.FRAME_PART_BYTES)
+
+
+def has_curve() -> bool:
+    """Whether this libzmq can encrypt. Without it only a server on the same computer may be talked to, by token."""
+    return bool(zmq.has("curve"))
+
+
+def server_socket(context: zmq.Context, channel: Channel, secret_key: str = "", linger_ms: int = 1000) -> zmq.Socket:
+    """A ROUTER that is not bound yet. A ZAP handler for `ZAP_DOMAIN` must run before it is; without a key, none.
+
+    `secret_key` is the server's CURVE key in Z85; empty only where libzmq has no CURVE.
+    """
+    socket = _socket(context, zmq.ROUTER, channel, channel.to_server, linger_ms)
+    socket.set(zmq.ROUTER_MANDATORY, 1)  # an unknown or full peer is an error, not a message lost in silence
+    socket.set(zmq.ROUTER_HANDOVER, 1)  # a peer that comes back before its old connection is found dead
+    if secret_key:
+        socket.set(zmq.CURVE_SERVER, 1)
+        socket.set(zmq.CURVE_SECRETKEY, secret_key.encode())
+        socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN.encode())
+        socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
+    return socket
+
+
+def client_socket(context: zmq.Context, channel: Channel, connection: Connection) -> zmq.Socket:
+    """A DEALER on its way to the server. It does not come back by itself: who owns it makes a new one, with back-off.
+
+    Raises:
+        WireError: insecure, where keys are needed and not there.
+    """
+    _check_keys(connection)
+    socket = _socket(context, zmq.DEALER, channel, channel.to_client, 0)
+    socket.set(zmq.IMMEDIATE, 1)  # nothing is queued for a server that is not there
+    socket.set(zmq.RECONNECT_IVL, -1)
+    socket.set(zmq.CONNECT_TIMEOUT, int(1000 * limits.CONNECT_S))
+    socket.set(zmq.ROUTING_ID, b"v" + secrets.token_bytes(15))
+    if connection.server_key:
+        socket.set(zmq.CURVE_SERVERKEY, connection.server_key.encode())
+        socket.set(zmq.CURVE_PUBLICKEY, connection.public_key.encode())
+        socket.set(zmq.CURVE_SECRETKEY, connection.secret_key.encode())
+    port = connection.control_port if channel is CONTROL else connection.frames_port
+    try:
+        socket.connect(address(connection.host, port))
+    except zmq.ZMQError as error:
+        socket.close(0)
+        raise WireError("no_server", f"{connection.host!r} is not an address. Give a name or a number.") from error
+    return socket
+
+
+def address(host: str, port: int | str) -> str:
+    """As ZeroMQ writes it."""
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+
+
+def bind(socket: zmq.Socket, host: str, port: int = 0) -> int:
+    """Bind, to a free port if `port` is 0 or taken; returns the port."""
+    try:
+        socket.bind(address(host, port or "*"))
+    except zmq.ZMQError as error:
+        if error.errno != zmq.EADDRINUSE:
+            raise
+        socket.bind(address(host, "*"))
+    return int(bytes(socket.get(zmq.LAST_ENDPOINT)).rpartition(b":")[2])
+
+
+def _socket(context: zmq.Context, kind: int, channel: Channel, part_bytes: int, linger_ms: int) -> zmq.Socket:
+    socket = context.socket(kind)
+    socket.set(zmq.LINGER, linger_ms)
+    socket.set(zmq.SNDHWM, channel.queue)
+    socket.set(zmq.RCVHWM, channel.queue)
+    socket.set(zmq.MAXMSGSIZE, part_bytes)
+    socket.set(zmq.HEARTBEAT_IVL, 2000)
+    socket.set(zmq.HEARTBEAT_TIMEOUT, 4000)
+    socket.set(zmq.HEARTBEAT_TTL, 6000)
+    socket.set(zmq.HANDSHAKE_IVL, 5000)
+    socket.set(zmq.IPV6, 1)
+    return socket
+
+
+def _check_keys(connection: Connection) -> None:
+    if connection.server_key and not has_curve():
+        raise WireError(
+            "insecure",
+            "The server wants an encrypted connection, and this pyzmq was built without CURVE. "
+            "Install pyzmq's own wheel: python -m pip install --force-reinstall pyzmq.",
+        )
+    if not connection.server_key and not connection.loopback:
+        raise WireError(
+            "insecure",
+            f"There are no keys for {connection.host}. Make some with `vivant keys new`, have them allowed there with "
+            "`vivant keys allow`, and give the key file.",
+        )
