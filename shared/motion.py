@@ -68,7 +68,7 @@ class Motion:
             transl: [3] metres, the person's `transl` (of the same body that the motion will drive).
         """
         root = matrices_from_axis_angles(self.full_pose[:, :3].astype(np.float64))
-        turn = matrices_from_axis_angles(np.asarray(root_orientation, np.float64)) @ _heading(root[0]).T
+        turn = matrices_from_axis_angles(np.asarray(root_orientation, np.float64)) @ heading(root[0]).T
         full_pose = self.full_pose.copy()
         full_pose[:, :3] = axis_angles_from_matrices(turn @ root)
         moved = (self.transl - self.transl[0]) @ turn.T + transl
@@ -87,7 +87,7 @@ class Motion:
         )
 
 
-def _heading(root: np.ndarray) -> np.ndarray:
+def heading(root: np.ndarray) -> np.ndarray:
     """The part of a root orientation [3, 3] that turns about the vertical: where the person faces."""
     yaw = np.arctan2(root[0, 2], root[2, 2])
     return matrices_from_axis_angles(np.array([0.0, yaw, 0.0]))

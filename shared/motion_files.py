@@ -52,6 +52,15 @@ class LoadedMotion:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What the user knows better than the file tells or its kind suggests; None leaves it to them."""
+
+    fps: float | None = None  # frames per second of the recording
+    up_axis: str | None = None  # y, z, or -y for a camera's frame
+    flat_hands: bool | None = None  # whether fingers count from the flat hand, not from a mean one
+
+
+@dataclass(frozen=True)
 class _Kind:
     name: str
     up_axis: str  # where the recording itself does not show it
@@ -65,7 +74,9 @@ _AMASS_H = _Kind("AMASS SMPL-H", "z", False)
 _PLAIN = _Kind("plain SMPL-X poses", "y", False)
 
 
-def load_motion(path: Path, fps: float | None = None, hand_mean: np.ndarray | None = None) -> LoadedMotion:
+def load_motion(
+    path: Path, fps: float | None = None, hand_mean: np.ndarray | None = None, known: Known | None = None
+) -> LoadedMotion:
     """Read a motion file and bring it to Vivant's conventions: Y up, flat-mean hands, expressions by name.
 
     Args:
@@ -73,19 +84,21 @@ def load_motion(path: Path, fps: float | None = None, hand_mean: np.ndarray | No
         fps: frames per second wanted; None keeps the file's own.
         hand_mean: [30, 3] relaxed left and right hand of the body that will be driven. Added, as smplx does, to hands
             that a file gives relative to a mean, and taken for hands that a file does not have.
+        known: overrides what would be read or guessed.
 
     Raises:
         VivantError: the file cannot be read, is of no known kind, or holds numbers that are no motion.
     """
     if fps is not None and not 1 <= fps <= 1000:
         raise VivantError(f"{fps:g} frames/s is no usable rate. Ask for 1 to 1000.")
+    known = known or Known()
     with NpzReader(path) as npz:
         kind = _kind(npz)
-        poses, notes = _poses(npz, kind, hand_mean)
+        poses, notes = _poses(npz, kind, hand_mean, known.flat_hands)
         transl = npz.numbers("transl" if kind is _OWN else "trans", len(poses), 3)
         expression, names = _expression(npz, len(poses), notes)
-        rate = _rate(npz)
-        up_axis = _up_axis(npz, kind, poses, notes)
+        rate = known.fps or _rate(npz)
+        up_axis = known.up_axis or _up_axis(npz, kind, poses, notes)
     _check(path, poses, transl)
     poses, transl = _y_up(poses, transl, up_axis)
     motion = Motion(poses.reshape(len(poses), -1), transl, expression.astype(np.float32), names, rate)
@@ -114,7 +127,9 @@ def _kind(npz: NpzReader) -> _Kind:
     return _AMASS_H if "dmpls" in keys or "mocap_framerate" in keys else _PLAIN
 
 
-def _poses(npz: NpzReader, kind: _Kind, hand_mean: np.ndarray | None) -> tuple[np.ndarray, list[str]]:
+def _poses(
+    npz: NpzReader, kind: _Kind, hand_mean: np.ndarray | None, flat_hands: bool | None
+) -> tuple[np.ndarray, list[str]]:
     """All joints [F, 55, 3], hands counted from the flat hand, and what was assumed for them."""
     rows = _rows(npz, kind)
     if rows.shape[1] not in _LAYOUTS:
@@ -135,10 +150,10 @@ def _poses(npz: NpzReader, kind: _Kind, hand_mean: np.ndarray | None) -> tuple[n
     if LEFT_HAND not in layout:
         poses[:, LEFT_HAND.start :] = 0 if hand_mean is None else hand_mean
         notes.append(f"No fingers in the file: {'flat' if hand_mean is None else 'relaxed'} hands.")
-    elif _hands_from_mean(npz, kind):
+    elif _hands_from_mean(npz, kind) if flat_hands is None else not flat_hands:
         poses[:, LEFT_HAND.start :] += 0 if hand_mean is None else hand_mean
         notes.append(_mean_note(hand_mean is not None))
-    elif kind is not _OWN and npz.scalar("flat_hand_mean") is None:
+    elif kind is not _OWN and flat_hands is None and npz.scalar("flat_hand_mean") is None:
         notes.append(f"Its fingers are taken to count from a flat hand ({kind.name}). Else add flat_hand_mean=False.")
     return poses, notes
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from shared.errors import VivantError
-from shared.motion_files import PELVIS, load_motion
+from shared.motion_files import PELVIS, Known, load_motion
 from shared.rotations import axis_angles_from_matrices, matrices_from_axis_angles
 
 FRAMES = 5
@@ -210,3 +210,17 @@ def test_a_damaged_file_never_escapes_as_another_error(tmp_path_factory, data):
 def test_an_impossible_rate_is_refused_before_the_file_is_opened(tmp_path, fps):
     with pytest.raises(VivantError, match="1 to 1000"):
         load_motion(tmp_path / "none.npz", fps=fps)
+
+
+def test_what_the_user_knows_overrides_what_the_file_says(tmp_path):
+    path = write(tmp_path / "a.npz", **amass_x(up_axis="y", flat_hand_mean=True))
+    loaded = load_motion(path, known=Known(fps=60.0, up_axis="z", flat_hands=False), hand_mean=np.full((30, 3), 0.1))
+    as_told = load_motion(path)
+    assert (loaded.motion.fps, as_told.motion.fps) == (60.0, 120.0)
+    assert_allclose(loaded.motion.full_pose[:, :3], 0, atol=1e-6)
+    assert_allclose(loaded.motion.full_pose[:, 75:], as_told.motion.full_pose[:, 75:] + 0.1, atol=1e-6)
+
+
+def test_a_file_without_a_rate_can_be_read_at_a_known_one(tmp_path):
+    path = write(tmp_path / "a.npz", poses=poses(165), trans=np.zeros((FRAMES, 3)))
+    assert load_motion(path, known=Known(fps=24.0)).motion.fps == 24.0
