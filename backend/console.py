@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TextIO
 
 from backend.progress import Event, Progress
@@ -40,7 +39,8 @@ class JsonLines:
 
     def __call__(self, event: Event) -> None:
         """Write one line."""
-        line = {**asdict(event), "seconds": round(self._clock() - self._start, 3)}
+        told = {name: getattr(event, name) for name in ("stage", "step", "total", "message")}
+        line = {**told, "seconds": round(self._clock() - self._start, 3)}
         print(json.dumps(line), file=self._stream, flush=True)
 
 

@@ -11,16 +11,18 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from backend.album import write_album
 from backend.atomic import ensure_writable
 from backend.avatar.files import save_avatar
 from backend.body.model import BodyModel
 from backend.checkpoint import load_observations, save_observations
 from backend.photo.observe import observe
-from backend.progress import Progress, silent
+from backend.progress import Event, Progress, silent
 from backend.raster.warm_up import warm_up
 from backend.registration.files import load_registration, save_registration
-from backend.registration.fit import register
+from backend.registration.fit import dress, register
 from backend.stages import Observations, Registration
 from backend.training.settings import TrainingSettings
 from backend.training.train import train
@@ -31,12 +33,23 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
+class Posture:
+    """How the person stands in the photo, as somebody corrected it."""
+
+    full_pose: np.ndarray  # [165] axis-angle, radians
+    transl: np.ndarray  # [3] metres, world
+    expression: np.ndarray  # [E'] columns are `expression_names`
+    expression_names: tuple[str, ...]  # [E'] those that the body lacks are left out, and progress says so
+
+
+@dataclass(frozen=True)
 class BuildSettings:
     """Everything that decides what is built from a photo."""
 
     training: TrainingSettings = field(default_factory=TrainingSettings)
     body: Path | None = None  # an SMPL-X-format npz; None: the packaged open body
     registration: Path | None = None  # a fit made or edited earlier; None: fit now
+    posture: Posture | None = None  # set by hand over the photo, kept in place of the fit's; clothes are found anew
     person: int | None = None  # counted from the left, 1 is the first; None: the largest and most central
     matte: str = "auto"  # auto, photo, rembg or mediapipe
     resume: bool = False  # continue an interrupted build of the same inputs
@@ -54,9 +67,9 @@ def build(photo: Path, out: Path, settings: BuildSettings, *, progress: Progress
         warm_up(progress)
     model = BodyModel.load(settings.body)
     with clock.stage("photo"):
-        observations = _observed(photo, work, settings, progress)
+        observations = observed(photo, work, settings, progress)
     with clock.stage("registration"):
-        registration = _registered(observations, model, work, settings, progress)
+        registration = registered(observations, model, work, settings, progress)
     with clock.stage("training"):
         trained = train(observations, registration, model, settings.training, progress=progress)
     avatar = replace(trained.avatar, info=_provenance(observations, model, settings, trained.photo_psnr, clock))
@@ -89,22 +102,50 @@ def register_photo(photo: Path, out: Path, settings: BuildSettings, *, progress:
 OBSERVATIONS = "observations.npz"
 
 
-def _observed(photo: Path, work: Path, settings: BuildSettings, progress: Progress) -> Observations:
+def observed(photo: Path, work: Path, settings: BuildSettings, progress: Progress) -> Observations:
+    """What the photo shows, from the checkpoint in `work` if there is one."""
     checkpoint = work / OBSERVATIONS
     if not checkpoint.exists():
         save_observations(checkpoint, observe(photo, person=settings.person, matte=settings.matte, progress=progress))
     return load_observations(checkpoint)
 
 
-def _registered(
+def registered(
     observations: Observations, model: BodyModel, work: Path, settings: BuildSettings, progress: Progress
 ) -> Registration:
-    if settings.registration is not None:
-        return load_registration(settings.registration, model)
+    """The fit: given, from the checkpoint in `work`, or made now.
+
+    Raises:
+        VivantError: too little of the person is seen, or the registration given belongs to another photo or body.
+    """
     checkpoint = work / "registration.npz"
     if not checkpoint.exists():
-        save_registration(checkpoint, register(observations, model, progress=progress))
+        save_registration(checkpoint, _fitted(observations, model, settings, progress))
     return load_registration(checkpoint, model)
+
+
+def _fitted(observations: Observations, model: BodyModel, settings: BuildSettings, progress: Progress) -> Registration:
+    if settings.registration is None:
+        found = register(observations, model, progress=progress)
+    else:
+        found = load_registration(settings.registration, model)
+        _check_size(settings.registration, found, observations)
+    if settings.posture is None:
+        return found
+    return dress(observations, _postured(found, settings.posture, model, progress), model, progress=progress)
+
+
+def _check_size(path: Path, registration: Registration, observations: Observations) -> None:
+    height, width = observations.rgb.shape[:2]
+    if (registration.camera.width, registration.camera.height) != (width, height):
+        raise VivantError(f"The registration {path} belongs to another photo. Register this photo, and give that fit.")
+
+
+def _postured(found: Registration, posture: Posture, model: BodyModel, progress: Progress) -> Registration:
+    expression, dropped = model.map_expression(posture.expression_names, posture.expression[None])
+    if dropped:
+        progress(Event("registration", 0, 1, f"This body has no expression {', '.join(dropped)}: left out."))
+    return replace(found, full_pose=posture.full_pose, transl=posture.transl, expression=expression[0])
 
 
 def _workplace(photo: Path, out: Path, settings: BuildSettings) -> Path:
@@ -119,9 +160,12 @@ def _workplace(photo: Path, out: Path, settings: BuildSettings) -> Path:
 
 
 def _fingerprint(photo: Path, settings: BuildSettings) -> str:
-    """Of the inputs that the checkpoints depend on: photo, person, matte and body."""
+    """Of the inputs that the checkpoints depend on: photo, person, matte, body, and the fit or posture given."""
     digest = hashlib.sha256(json.dumps([VERSION, settings.person, settings.matte]).encode())
-    for path in (photo, settings.body):
+    if settings.posture is not None:
+        for values in (settings.posture.full_pose, settings.posture.transl, settings.posture.expression):
+            digest.update(values.tobytes())
+    for path in (photo, settings.body, settings.registration):
         if path is not None:
             try:
                 digest.update(path.read_bytes())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Event:
@@ -14,6 +16,7 @@ class Event:
     step: int
     total: int
     message: str = ""
+    picture: Callable[[], np.ndarray] | None = None  # draws how it looks now, [H, W, 3] uint8 sRGB; takes a while
 
 
 class Cancelled(Exception):  # noqa: N818 (to be cancelled is no error)

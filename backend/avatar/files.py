@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from backend.atomic import written_whole
 from backend.body.model import BodyModel
@@ -30,7 +30,7 @@ def save_avatar(folder: Path, avatar: Avatar) -> None:
     tensors = {name: np.ascontiguousarray(getattr(avatar, name)) for name in TENSORS}
     tensors["clothed_offset"] = np.ascontiguousarray(avatar.registration.offsets, dtype=np.float32)
     with written_whole(folder / "gaussians.safetensors") as path:
-        save_file(tensors, path)
+        path.write_bytes(save(tensors))  # `save_file` hides what the system said
     save_registration(folder / "registration.npz", avatar.registration)
     info = {"schema": SCHEMA, "body_sha256": avatar.registration.body_sha256, **avatar.info}
     with written_whole(folder / "avatar.json") as path:

@@ -115,6 +115,12 @@ class PosableAvatar:
         self._opacities = (OPACITY * torch.as_tensor(avatar.visibility)).to(self.device)
         self._colors = torch.as_tensor(avatar.rgb).sigmoid().to(self.device)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that its Gaussians take on the device."""
+        own = (self._offset, self._scales, self._opacities, self._colors)
+        return sum(tensor.nbytes for tensor in (*vars(self._binding).values(), *own))
+
     def pose(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> Gaussians:
         """Gaussians of one frame: `full_pose` [165], `transl` [3] metres, `expression` [E] of the body's own basis."""
         body = self._skeleton.pose(self._shaped, full_pose[None], transl[None], expression[None])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.errors import VivantError
+from shared.errors import NoPersonError, VivantError
 
 from .crops import Box, Crop
 from .detectors import Detectors
@@ -64,7 +64,7 @@ def choose_person(people: list[Person], shape: tuple[int, ...], number: int | No
         VivantError: nobody was found, or nobody has that number.
     """
     if not people:
-        raise VivantError(
+        raise NoPersonError(
             "No person was found in the photo. Use a well-lit photo that shows one person from the front, "
             "at least head and shoulders."
         )

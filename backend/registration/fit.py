@@ -14,6 +14,7 @@ from backend.stages import Observations, Registration
 
 from .confidence import judge
 from .ground import grounded
+from .overlay import overlay
 from .stages import fit_body_pose, fit_face, fit_hands, fit_limbs, fit_outline, prepare
 from .surface import clothe
 
@@ -51,8 +52,16 @@ def register(observations: Observations, model: BodyModel, *, progress: Progress
     Raises:
         VivantError: too little of the person is seen to place a body.
     """
-    clothed = clothe(observations, fit_body(observations, model, progress=progress), model)
-    progress(Event("registration", len(STAGES) + 1, len(STAGES) + 1, "clothes"))
+    return dress(observations, fit_body(observations, model, progress=progress), model, progress=progress)
+
+
+def dress(
+    observations: Observations, body: Registration, model: BodyModel, *, progress: Progress = silent
+) -> Registration:
+    """Find the clothed surface of a body that stands already: fitted above, or corrected by hand."""
+    clothed = clothe(observations, body, model)
+    total = len(STAGES) + 1
+    progress(Event("registration", total, total, "clothes", lambda: overlay(observations, clothed, model)))
     return clothed
 
 

@@ -1,8 +1,8 @@
 """Messages between the server and its worker processes: the wire's codec on a loopback socket with keys of its own.
 
-The server starts `python -m backend.service.worker --role ROLE --connect ENDPOINT`. The first line on the worker's stdin
-is JSON: `identity` (its routing id), `server_key`, `public_key`, `secret_key` (Z85 text). After that the pipe only stays
-open: its end means that the server is gone, and the worker ends too.
+The server starts `python -m backend.service.worker --role ROLE --connect ENDPOINT`. The first line on the worker's
+stdin is JSON: `identity` (its routing id), `server_key`, `public_key`, `secret_key` (Z85 text). After that the pipe only
+stays open: its end means that the server is gone, and the worker ends too.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from shared.wire.messages import (
     BuildOptions,
     Count,
     Id,
+    MaybeSha256,
     Metres,
     Name,
     Names,
@@ -21,7 +22,6 @@ from shared.wire.messages import (
     PixelKind,
     Pixels,
     Seconds,
-    MaybeSha256,
     Text,
 )
 from shared.wire.schema import Buffer, Choice, Length, Message, Range
@@ -58,7 +58,7 @@ class WorkJob(Message):
     registration: Text = ""  # path of a registration.npz to start from
     person: Annotated[int, Range(0, 100)] = 0
     matte: Name = "auto"
-    options: BuildOptions = BuildOptions()
+    options: BuildOptions = BuildOptions()  # noqa: RUF009 (it is frozen)
     expression_names: Names = ()
 
 
@@ -147,17 +147,17 @@ class WorkFrame(Message):
 
 @dataclass(frozen=True)
 class WorkRefused(Message):
-    """The frame could not be drawn."""
+    """The frame could not be drawn, or the avatar not be opened."""
 
     kind: ClassVar[str] = "work.refused"
-    request: Id
+    request: Id  # or the avatar's
     code: Name
     message: Text
 
 
 @dataclass(frozen=True)
 class WorkOpen(Message):
-    """Load an avatar."""
+    """Load an avatar; `rig.npz` and `texture.png` are made if its folder lacks them. Answered by `WorkMemory`."""
 
     kind: ClassVar[str] = "work.open"
     avatar: Id

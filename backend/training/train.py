@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from backend.stages import Avatar, Observations, Registration
 from backend.training.losses import photo_loss, smoothness
 from backend.training.photo import Target, photo_target
 from backend.training.settings import TrainingSettings
+from shared.errors import DivergedError
 
 SIGMA = 0.6
 """Initial standard deviation of a Gaussian, in texel spacings."""
@@ -82,6 +84,7 @@ def train(
 
     Raises:
         VivantError: the device asked for does not work.
+        DivergedError: the loss is no number any more.
     """
     torch.manual_seed(settings.seed)
     device = choose_device(settings.device, progress)
@@ -161,14 +164,30 @@ def _optimise(
         rendered = draw()
         photo = photo_loss(rendered.rgb, rendered.alpha, target.rgb, target.alpha, backdrop)
         held = _regularisers(parameters)
+        _check(photo + held, step)
         optimiser.zero_grad()
         (photo + held).backward()
         optimiser.step()
         schedule.step()
         losses["photo"].append(photo.item())
         losses["regularisers"].append(held.item())
-        progress(Event("training", step, settings.steps, f"loss {losses['photo'][-1]:.4f}"))
+        picture = partial(_picture, rendered)
+        progress(Event("training", step, settings.steps, f"loss {losses['photo'][-1]:.4f}", picture))
     return losses
+
+
+def _check(loss: Tensor, step: int) -> None:
+    if not loss.isfinite():
+        raise DivergedError(
+            f"The training left the numbers at step {step}. Resume the job to train anew from the fit; if it happens "
+            "again, use another seed or a smaller texture."
+        )
+
+
+def _picture(rendered: Rendered) -> np.ndarray:
+    """The render over white, [H, W, 3] uint8 sRGB."""
+    over = rendered.rgb.detach() + (1 - rendered.alpha.detach()[..., None])
+    return (over.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def _regularisers(parameters: Parameters) -> Tensor:

@@ -1,0 +1,36 @@
+"""A standing person, photographed; and jobs that find the photo observed and fitted already."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from backend.pipeline import BuildSettings, build
+from backend.registration.files import save_registration
+from backend.registration.wearer import wearer_of
+from backend.training.settings import TrainingSettings
+from tests.standing import photograph, standing
+
+
+@pytest.fixture(scope="session")
+def fit(model):
+    return replace(standing(model, height=160), confidence={"body": 0.9})
+
+
+@pytest.fixture(scope="session")
+def observations(fit, model):
+    wearer = wearer_of(fit, model)
+    colors = np.clip(0.5 + wearer.vertices * [0.6, 0.4, 3.0], 0, 1)
+    return photograph(wearer, np.zeros_like(wearer.vertices), colors, fit.camera)
+
+
+@pytest.fixture(scope="session")
+def avatar_folder(tmp_path_factory, observations, fit):
+    """A tiny avatar of 128 x 128 texels."""
+    place = tmp_path_factory.mktemp("avatar")
+    (place / "photo.png").write_bytes(b"a photo")
+    save_registration(place / "fit.npz", fit)
+    training = TrainingSettings(texture=128, size=160, steps=2, device="cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backend.pipeline.observe", lambda *_, **__: observations)
+        return build(place / "photo.png", place / "avatar", BuildSettings(training, registration=place / "fit.npz"))
