@@ -20,7 +20,7 @@ DISK_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 def failed(job: str, folder: Path, stage: str, error: BaseException, device: torch.device) -> WorkFailed:
-    """What the server is told. `stage` is the one that ran; what it left behind is used again when the job is resumed."""
+    """What the server is told. `stage` is the one that ran."""
     if isinstance(error, Cancelled):
         return WorkFailed(job, "cancelled", "Cancelled. Resume the job to go on from its last finished stage.", True)
     if _disk_full(error):
@@ -40,9 +40,9 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def _disk_full(error: BaseException | None) -> bool:
-    return (isinstance(error, OSError) and error.errno in DISK_FULL) or (
-        error is not None and _disk_full(error.__cause__)
-    )
+    if isinstance(error, OSError) and error.errno in DISK_FULL:
+        return True
+    return error is not None and _disk_full(error.__cause__)
 
 
 def _room(error: BaseException, folder: Path) -> str:

@@ -1,8 +1,8 @@
 """Messages between the server and its worker processes: the wire's codec on a loopback socket with keys of its own.
 
 The server starts `python -m backend.service.worker --role ROLE --connect ENDPOINT`. The first line on the worker's
-stdin is JSON: `identity` (its routing id), `server_key`, `public_key`, `secret_key` (Z85 text). After that the pipe only
-stays open: its end means that the server is gone, and the worker ends too.
+stdin is JSON: `identity` (its routing id), `server_key`, `public_key`, `secret_key` (Z85 text). After that the pipe
+only stays open: its end means that the server is gone, and the worker ends too.
 """
 
 from __future__ import annotations
