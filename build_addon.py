@@ -77,7 +77,7 @@ def validate(archive: Path, program: Path) -> None:
         SystemExit: with what it said, if it found a fault.
     """
     if "blender" in program.name.lower():
-        command = [program, "--command", "extension", "validate", archive]
+        command: list[str | Path] = [program, "--command", "extension", "validate", archive]
     else:
         place = "import importlib.util as u; print(u.find_spec('bpy').submodule_search_locations[0])"
         bpy = Path(subprocess.check_output([program, "-I", "-c", place], text=True).strip())

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from . import preferences, properties, session
+from . import backend_process, menu, pictures, preferences, properties, results, session
+from .operators import avatar as avatar_operators
+from .operators import backend as backend_operators
+from .operators import jobs as job_operators
+from .operators import photo as photo_operators
+from .panels import avatar as avatar_panel
+from .panels import backend as backend_panel
+from .panels import jobs as jobs_panel
+from .panels import photo as photo_panel
 
 bl_info = {  # read by Blender 3.4 alone; later ones read blender_manifest.toml
     "name": "Vivant",
@@ -16,8 +24,20 @@ bl_info = {  # read by Blender 3.4 alone; later ones read blender_manifest.toml
 
 MODULES = (
     preferences,
+    pictures,
     properties,
+    backend_process,
     session,
+    results,
+    backend_operators,
+    photo_operators,
+    avatar_operators,
+    job_operators,
+    backend_panel,
+    photo_panel,
+    avatar_panel,
+    jobs_panel,
+    menu,
 )
 """In the order of registration: properties before the operators and panels that show them."""
 

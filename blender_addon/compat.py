@@ -53,10 +53,30 @@ def _slot_fcurves(idblock: Any, data: Any, action: Any, ensure: bool) -> Any:
         slot = data.action_slot = action.slots.new(id_type=idblock.id_type, name=idblock.name)
     if slot is None:
         return None
+    bag = _channelbag(action, slot, ensure)
+    return bag.fcurves if bag else None
+
+
+def _channelbag(action: Any, slot: Any, ensure: bool) -> Any:
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
-    bag = strip.channelbag(slot, ensure=ensure)
-    return bag.fcurves if bag else None
+    return strip.channelbag(slot, ensure=ensure)
+
+
+def new_fcurve(idblock: Any, path: str, index: int, group: str) -> Any:
+    """An empty curve of any ID in the place of the one it may have; `group` is the heading it is listed under."""
+    curves = fcurves_of(idblock, ensure=True)
+    old = curves.find(path, index=index)
+    if old is not None:
+        curves.remove(old)
+    if V50:
+        return curves.new(path, index=index, group_name=group)
+    if not V44:
+        return curves.new(path, index=index, action_group=group)
+    curve = curves.new(path, index=index)
+    groups = _channelbag(idblock.animation_data.action, idblock.animation_data.action_slot, ensure=True).groups
+    curve.group = groups.get(group) or groups.new(group)
+    return curve
 
 
 def bone_collection(armature: Any, name: str, bones: list[str], visible: bool = True) -> None:
@@ -67,6 +87,17 @@ def bone_collection(armature: Any, name: str, bones: list[str], visible: bool = 
     for bone in bones:
         collection.assign(armature.bones[bone])
     collection.is_visible = visible
+
+
+def bone_colour(pose_bone: Any, theme: str) -> None:
+    """Draw a bone in a colour of the theme, e.g. THEME04; before 4.0 colours belong to bone groups."""
+    if V40:
+        pose_bone.color.palette = theme
+        return
+    groups = pose_bone.id_data.pose.bone_groups
+    group = groups.get(theme) or groups.new(name=theme)
+    group.color_set = theme
+    pose_bone.bone_group = group
 
 
 # Rendering and compositing
@@ -144,9 +175,17 @@ def linear_colour_space() -> str:
 # Drawing
 
 
-def draw_progress(layout: bpy.types.UILayout, factor: float, text: str) -> None:
+def draw_progress(layout: Any, factor: float, text: str) -> None:
     """A progress bar; before 4.0 a line of text."""
     if V40:
         layout.progress(factor=factor, type="BAR", text=text)
     else:
         layout.label(text=f"{text}  ({factor:.0%})", icon="TIME")
+
+
+_LIGHT = "STRIP_COLOR_0" if V44 else "SEQUENCE_COLOR_0"
+GREY: Any = _LIGHT + "9"
+RED: Any = _LIGHT + "1"
+YELLOW: Any = _LIGHT + "3"
+GREEN: Any = _LIGHT + "4"
+"""Icons: a light in that colour."""

@@ -1,19 +1,22 @@
 """What the backend told last, kept here and copied into the window manager's properties for the panels to draw.
 
-The window manager's properties vanish when a file is loaded; this module's do not.
+The window manager's properties vanish when a file is loaded; what is kept here does not.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 
+from . import pictures
 from ._shared.wire import messages
 
 if TYPE_CHECKING:
+    from ._shared.errors import VivantError
     from ._shared.wire.codec import Envelope
-    from ._shared.wire.errors import WireError
 
 _jobs: dict[str, messages.JobInfo] = {}
 _avatars: dict[str, messages.AvatarInfo] = {}
@@ -22,72 +25,171 @@ _notice = ""
 
 
 def job(name: str) -> messages.JobInfo | None:
-    """The job of this id."""
+    """The job with this id, None if the backend told of none."""
     return _jobs.get(name)
 
 
+def avatar(name: str) -> messages.AvatarInfo | None:
+    """The avatar with this id, None if the backend told of none."""
+    return _avatars.get(name)
+
+
+def status() -> messages.Status | None:
+    """Device and memory."""
+    return _status
+
+
 def is_busy() -> bool:
-    """Whether a job is waiting or running, so that events are to be expected."""
+    """Whether a job waits or runs, so that events are to be expected."""
     return any(info.state in ("queued", "running") for info in _jobs.values())
 
 
-def jobs(message: messages.Jobs) -> None:
-    """Take over the backend's list of jobs."""
+# What arrives
+
+
+def take_jobs(envelope: Envelope) -> None:
+    """The backend's list of jobs."""
     _jobs.clear()
-    _jobs.update({info.job: info for info in message.jobs})
+    _jobs.update({info.job: info for info in cast(messages.Jobs, envelope.message).jobs})
     rewrite()
 
 
-def job_event(envelope: Envelope) -> None:
-    """Take over what happened to one job."""
-    info = envelope.message.info
+def take_job(envelope: Envelope) -> None:
+    """One job: an event, or the answer to submit, cancel and resume."""
+    info = cast("messages.JobEvent | messages.JobIs", envelope.message).info
+    if "preview" in envelope.buffers:
+        pictures.show(info.job, envelope.buffers["preview"])
+    is_new = info.job not in _jobs
     _jobs[info.job] = info
+    if is_new:
+        rewrite()
+        return
+    row = next(row for row in _state().jobs if row.job == info.job)
+    _write_job(row, info)
+    redraw()
+
+
+def submitted(job: str, task: str, name: str) -> None:
+    """A job that was asked for a moment ago: shown before the backend knows of it."""
+    _jobs[job] = messages.JobInfo(job, task, name, "queued", time.time(), message="Uploading the photo")
     rewrite()
 
 
-def avatars(message: messages.Avatars) -> None:
-    """Take over the backend's list of avatars."""
+def not_accepted(job: str, error: VivantError) -> None:
+    """The backend did not take it, or the photo did not get there."""
+    _jobs[job] = replace(_jobs[job], state="failed", error=str(error))
+    rewrite()
+
+
+def forget_job(name: str) -> None:
+    """A job that the backend has dropped from its list."""
+    _jobs.pop(name, None)
+    rewrite()
+
+
+def take_avatars(envelope: Envelope) -> None:
+    """The backend's list of avatars."""
     _avatars.clear()
-    _avatars.update({info.avatar: info for info in message.avatars})
+    _avatars.update({info.avatar: info for info in cast(messages.Avatars, envelope.message).avatars})
     rewrite()
 
 
-def status(message: messages.Status) -> None:
-    """Take over device and memory."""
+def take_avatar(envelope: Envelope) -> None:
+    """One avatar: the answer to import, open, close and rename."""
+    info = cast(messages.AvatarIs, envelope.message).info
+    _avatars[info.avatar] = info
+    rewrite()
+
+
+def forget_avatar(name: str) -> None:
+    """An avatar that the backend has deleted."""
+    _avatars.pop(name, None)
+    rewrite()
+
+
+def take_status(envelope: Envelope) -> None:
+    """Device and memory."""
     global _status
-    _status = message
-    rewrite()
+    _status = cast(messages.Status, envelope.message)
+    redraw()
 
 
-def notice(error: WireError) -> None:
-    """Show an error that no operator is left to report."""
+def notice(error: VivantError) -> None:
+    """Show an error in the Backend panel, where no operator is left to report it."""
     global _notice
     _notice = str(error)
+    if (state := _state()) is not None:
+        state.notice = _notice
+    redraw()
+
+
+def dismiss() -> None:
+    """The user has read the notice."""
+    global _notice
+    _notice = ""
     rewrite()
 
 
 def clear() -> None:
     """Forget what a backend told that is connected no longer."""
-    global _status, _notice
+    global _status
     _jobs.clear()
     _avatars.clear()
-    _status, _notice = None, ""
+    _status = None
     rewrite()
 
 
+# Into properties
+
+
 def rewrite() -> None:
-    """Write everything into the window manager's properties and draw the sidebars again."""
-    state = getattr(bpy.context.window_manager, "vivant", None)
-    if state is None:  # the extension is being disabled: its properties are gone already
+    """Write everything into the window manager's properties, newest first, and draw the sidebars again."""
+    state = _state()
+    if state is None:
         return
     state.notice = _notice
-    state.device = f"{_status.device_name} ({_status.device})" if _status else ""
+    state.jobs.clear()
+    for job_info in sorted(_jobs.values(), key=lambda info: -info.created):
+        _write_job(state.jobs.add(), job_info)
+    state.avatars.clear()
+    for avatar_info in sorted(_avatars.values(), key=lambda info: -info.created):
+        _write_avatar(state.avatars.add(), avatar_info)
     redraw()
 
 
 def redraw() -> None:
     """Draw the 3D Views again."""
-    for window in bpy.context.window_manager.windows:
+    for window in bpy.data.window_managers[0].windows:
         for area in window.screen.areas:
             if area.type == "VIEW_3D":
                 area.tag_redraw()
+
+
+def _state() -> Any:
+    """None while the extension is being disabled: its properties are gone first."""
+    return getattr(bpy.data.window_managers[0], "vivant", None)
+
+
+def _write_job(row: Any, info: messages.JobInfo) -> None:
+    for name in (
+        "job",
+        "task",
+        "state",
+        "stage",
+        "step",
+        "total",
+        "eta_s",
+        "message",
+        "error",
+        "error_code",
+        "retryable",
+    ):
+        setattr(row, name, getattr(info, name))
+    row.label = info.name or info.task
+
+
+def _write_avatar(row: Any, info: messages.AvatarInfo) -> None:
+    row.avatar, row.label, row.is_open = info.avatar, info.name, info.open
+    row.detail = f"{info.gaussians / 1000:.0f} k Gaussians, {info.size / 1e6:.0f} MB"
+    if info.photo_psnr_db > 0:
+        row.detail += f", photo {info.photo_psnr_db:.1f} dB"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 from bpy.props import (
     BoolProperty,
@@ -12,6 +14,8 @@ from bpy.props import (
     PointerProperty,
     StringProperty,
 )
+
+from . import pictures
 
 
 class VivantJob(bpy.types.PropertyGroup):
@@ -47,10 +51,13 @@ class VivantState(bpy.types.PropertyGroup):
     active_job: IntProperty()
     avatars: CollectionProperty(type=VivantAvatar)
     active_avatar: IntProperty()
-    device: StringProperty()
-    memory: StringProperty()
-    notes: StringProperty()
     notice: StringProperty(description="The newest thing that went wrong")
+
+
+def _photo_changed(settings: VivantSettings, context: bpy.types.Context) -> None:
+    """Another photo: what was made of the old one stays on the backend, but is no longer what the panels follow."""
+    settings.register_job = settings.build_job = ""
+    pictures.load(settings.photo, Path(bpy.path.abspath(settings.photo)))
 
 
 class VivantSettings(bpy.types.PropertyGroup):
@@ -60,6 +67,7 @@ class VivantSettings(bpy.types.PropertyGroup):
         name="Photo",
         description="PNG, JPEG or WEBP of one person. An alpha channel is used as the matte",
         subtype="FILE_PATH",
+        update=_photo_changed,
     )
     person: IntProperty(
         name="Person",
@@ -83,7 +91,11 @@ class VivantSettings(bpy.types.PropertyGroup):
     texture: EnumProperty(
         name="Detail",
         description="Size of the map that places the Gaussians",
-        items=[("128", "Draft", "Seconds"), ("256", "Medium", "128 x 128 more"), ("512", "Full", "About 160,000")],
+        items=[
+            ("128", "Draft", "About 10,000 Gaussians: a first look"),
+            ("256", "Medium", "About 40,000 Gaussians"),
+            ("512", "Full", "About 160,000 Gaussians"),
+        ],
         default="512",
     )
     size: IntProperty(name="Size", description="Of the photo in training, in pixels", min=64, max=4096, default=1024)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -19,6 +20,7 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import mirror
+from ._shared.errors import VivantError
 from ._shared.wire import messages
 from ._shared.wire.errors import WireError
 
@@ -28,8 +30,7 @@ if TYPE_CHECKING:  # numpy and pyzmq are loaded by the first connection: enablin
     from ._shared.wire.connection import Connection
     from ._shared.wire.schema import Message
 
-OnReply = Callable[["Envelope"], None]
-OnError = Callable[[WireError], None]
+OnError = Callable[[VivantError], None]
 
 SESSION = str(uuid.uuid4())
 """Of this Blender: the backend knows it again after a reconnect."""
@@ -37,21 +38,24 @@ SESSION = str(uuid.uuid4())
 TICK_BUDGET_S = 0.02
 STREAMING_S, BUSY_S, QUIET_S = 0.02, 0.05, 1.0  # between ticks: frames expected, answers expected, neither
 CLOSE_S = 0.9
+CREDIT = 3
+"""Frames under way: one being drawn, one travelling, one being written or shown."""
 
 
 class _Session:
-    """Everything that lives as long as a connection."""
+    """What lives as long as one connection."""
 
     def __init__(self) -> None:
         self.client: Client | None = None
-        self.done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self.pending = 0  # answers and pieces of work that callbacks wait for
-        self.listeners: dict[str, Callable[[Envelope], None]] = {}
-        self.workers: list[threading.Thread] = []
+        self.threads: list[threading.Thread] = []
 
 
 _now = _Session()
+_done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+_pending = 0  # outcomes that are still to be put into `_done`
+_listeners: dict[str, Callable[[Envelope], None]] = {}
 _job_callbacks: list[Callable[[messages.JobInfo], None]] = []
+_ready_callbacks: list[Callable[[], None]] = []
 
 
 def client() -> Client | None:
@@ -73,65 +77,72 @@ def connect(connection: Connection | None = None) -> None:
     from ._shared.wire.client import Client
     from .preferences import chosen_connection
 
+    connection = connection or chosen_connection()
     disconnect()
-    _now.client = Client(
-        connection or chosen_connection(), session=SESSION, program=f"Blender {bpy.app.version_string}"
-    )
+    _now.client = Client(connection, session=SESSION, program=f"Blender {bpy.app.version_string}")
     start_pump()
 
 
 def disconnect() -> None:
-    """Close the sockets and end their threads, within a second. What was asked for and not answered is dropped."""
+    """Close the sockets and end their threads, within a second. What is under way fails with `closed`."""
     global _now
     old, _now = _now, _Session()
     if old.client is not None:
         old.client.close(CLOSE_S)
-    for worker in old.workers:
-        worker.join(CLOSE_S)
+    for thread in old.threads:
+        thread.join(CLOSE_S)
     mirror.clear()
 
 
 def call(
     message: Message,
     buffers: Mapping[str, Any] | None = None,
-    on_reply: OnReply = lambda envelope: None,
-    on_error: OnError | None = None,
+    on_reply: Callable[[Envelope], None] = lambda envelope: None,
+    on_error: OnError = mirror.notice,
 ) -> None:
-    """Send and return at once. One of the callbacks is called later, on the main thread.
-
-    Without `on_error` an error is shown in the Backend panel.
-    """
-    if _now.client is None:
-        _fail(
-            on_error, WireError("not_connected", "No backend is connected. Start or connect one in the Backend panel.")
-        )
+    """Send and return at once. One of the callbacks is called later, on the main thread."""
+    try:
+        future = _connected().send(message, buffers or {})
+    except VivantError as error:
+        on_error(error)
         return
-    _watch(_now, _now.client.send(message, buffers or {}), on_reply, on_error)
+    _watch(future, on_reply, on_error)
 
 
-def run(work: Callable[[Client], Any], on_done: Callable[[Any], None], on_error: OnError | None = None) -> None:
+def run(work: Callable[[Client], Any], on_done: Callable[[Any], None], on_error: OnError = mirror.notice) -> None:
     """Do blocking work with the client (an upload, a download) in a thread, then call back on the main thread."""
-    if _now.client is None:
-        _fail(
-            on_error, WireError("not_connected", "No backend is connected. Start or connect one in the Backend panel.")
-        )
+    try:
+        client = _connected()
+    except VivantError as error:
+        on_error(error)
         return
+    in_thread(lambda: work(client), on_done, on_error)
+
+
+def in_thread(work: Callable[[], Any], on_done: Callable[[Any], None], on_error: OnError = mirror.notice) -> None:
+    """Do blocking work that touches nothing of Blender in a thread, then call back on the main thread."""
     future: Future[Any] = Future()
-    worker = threading.Thread(target=_work, args=(work, _now.client, future), name="vivant-work", daemon=True)
-    _now.workers = [thread for thread in _now.workers if thread.is_alive()] + [worker]
-    _watch(_now, future, on_done, on_error)
-    worker.start()
+    _watch(future, on_done, on_error)
+    thread = threading.Thread(target=_fulfil, args=(future, work), name="vivant-work", daemon=True)
+    _now.threads = [other for other in _now.threads if other.is_alive()] + [thread]
+    thread.start()
 
 
 def listen(key: str, callback: Callable[[Envelope], None]) -> None:
-    """Hand frames of this view or job to `callback`. Return credit there, for each frame consumed."""
-    _now.listeners[key] = callback
+    """Hand frames of this view or job to `callback`, which must `acknowledge` each when it is consumed."""
+    _listeners[key] = callback
     start_pump()
 
 
 def unlisten(key: str) -> None:
     """No more frames for this view or job; late ones are dropped."""
-    _now.listeners.pop(key, None)
+    _listeners.pop(key, None)
+
+
+def acknowledge() -> None:
+    """Return the credit of one frame that has been consumed. From any thread."""
+    if is_ready():
+        _connected().post(messages.RenderCredit(1))
 
 
 def on_job(callback: Callable[[messages.JobInfo], None]) -> None:
@@ -144,13 +155,37 @@ def off_job(callback: Callable[[messages.JobInfo], None]) -> None:
     _job_callbacks.remove(callback)
 
 
+def on_ready(callback: Callable[[], None]) -> None:
+    """Call back whenever a connection stands, for the first time or again, and jobs and avatars have been listed."""
+    _ready_callbacks.append(callback)
+
+
+def off_ready(callback: Callable[[], None]) -> None:
+    """Undo `on_ready`."""
+    _ready_callbacks.remove(callback)
+
+
+def refresh() -> None:
+    """Ask for everything that the panels list: jobs, avatars, the device."""
+    call(messages.JobList(), on_reply=mirror.take_jobs)
+    call(messages.StatusGet(), on_reply=mirror.take_status)
+    call(messages.AvatarList(), on_reply=_lists_are_here)
+
+
+def _lists_are_here(envelope: Envelope) -> None:
+    """The last of the answers that `refresh` asked for: they come in order."""
+    mirror.take_avatars(envelope)
+    for callback in list(_ready_callbacks):
+        callback()
+
+
 # The pump
 
 
 def start_pump() -> None:
-    """Let the timer run. It ends by itself when nothing is connected and nothing waits."""
-    if not bpy.app.background and not bpy.app.timers.is_registered(_pump):
-        bpy.app.timers.register(_pump, first_interval=STREAMING_S, persistent=True)
+    """Let the timer run. It ends by itself when nothing is connected and nothing is under way."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=STREAMING_S, persistent=True)
 
 
 def wait(predicate: Callable[[], bool], timeout: float) -> bool:
@@ -162,88 +197,91 @@ def wait(predicate: Callable[[], bool], timeout: float) -> bool:
     return holds
 
 
+def _tick() -> float | None:
+    """The timer. A fault in one callback is printed and must not end it: Blender drops timers that raise."""
+    try:
+        return _pump()
+    except Exception:
+        traceback.print_exc()
+        return BUSY_S
+
+
 def _pump() -> float | None:
     """Handle what has arrived; the seconds until the next tick, or None for no further tick."""
     end = time.monotonic() + TICK_BUDGET_S
     while time.monotonic() < end and _handle_one():
         pass
     if _now.client is None:
-        return None
-    if _now.listeners:
+        return BUSY_S if _pending else None
+    if _listeners:
         return STREAMING_S
-    return BUSY_S if _now.pending or mirror.is_busy() or _now.client.state != "ready" else QUIET_S
+    return BUSY_S if _pending or mirror.is_busy() or _now.client.state != "ready" else QUIET_S
 
 
 def _handle_one() -> bool:
     """Handle one thing that has arrived; False if there is none."""
     try:
-        _now.done.get_nowait()()
+        _done.get_nowait()()
         return True
     except queue.Empty:
         pass
-    if _now.client is None:
-        return False
     try:
-        _arrived(_now.client.inbox.get_nowait())
-        return True
+        if _now.client is not None:
+            _arrived(_now.client.inbox.get_nowait())
+            return True
     except queue.Empty:
-        return False
+        pass
+    return False
 
 
 def _arrived(item: Any) -> None:
     message = getattr(item, "message", None)
     if isinstance(message, messages.Frame):
-        listener = _now.listeners.get(message.view or message.job)
-        if listener:
-            listener(item)
+        _listeners.get(message.view or message.job, lambda _: acknowledge())(item)
     elif isinstance(message, messages.JobEvent):
-        mirror.job_event(item)
+        mirror.take_job(item)
         for callback in list(_job_callbacks):
             callback(message.info)
-    else:
-        _state_changed()
+    elif isinstance(message, messages.Error):
+        mirror.notice(WireError(message.code, message.message))
+    else:  # the client's state is another one
+        mirror.redraw()
+        if is_ready():
+            _connected().post(messages.RenderCredit(CREDIT))
+            refresh()
 
 
-def _state_changed() -> None:
-    mirror.redraw()
-    if is_ready():
-        refresh()
+def _connected() -> Client:
+    if _now.client is None:
+        raise WireError("not_connected", "No backend is connected. Start or connect one in the Backend panel.")
+    return _now.client
 
 
-def refresh() -> None:
-    """Ask for everything that the panels list: jobs, avatars, the device."""
-    call(messages.JobList(), on_reply=lambda envelope: mirror.jobs(envelope.message))
-    call(messages.AvatarList(), on_reply=lambda envelope: mirror.avatars(envelope.message))
-    call(messages.StatusGet(), on_reply=lambda envelope: mirror.status(envelope.message))
-
-
-def _watch(session: _Session, future: Future[Any], on_reply: Callable[[Any], None], on_error: OnError | None) -> None:
-    """Queue the outcome of `future`, whichever thread brings it."""
-    session.pending += 1
+def _watch(future: Future[Any], on_done: Callable[[Any], None], on_error: OnError) -> None:
+    """Queue what `future` brings, whichever thread fulfils it."""
+    global _pending
+    _pending += 1
 
     def settle() -> None:
-        session.pending -= 1
+        global _pending
+        _pending -= 1
         error = future.exception()
         if error is None:
-            on_reply(future.result())
-        elif isinstance(error, WireError):
-            _fail(on_error, error)
+            on_done(future.result())
+        elif isinstance(error, VivantError):
+            on_error(error)
         else:
             raise error
 
-    future.add_done_callback(lambda _: session.done.put(settle))
+    future.add_done_callback(lambda _: _done.put(settle))
     start_pump()
 
 
-def _work(work: Callable[[Client], Any], client: Client, future: Future[Any]) -> None:
+def _fulfil(future: Future[Any], work: Callable[[], Any]) -> None:
     try:
-        future.set_result(work(client))
-    except Exception as error:  # reraised on the main thread, by `settle`
+        future.set_result(work())
+    except Exception as error:  # raised again on the main thread, by `settle`
         future.set_exception(error)
-
-
-def _fail(on_error: OnError | None, error: WireError) -> None:
-    (on_error or mirror.notice)(error)
 
 
 @persistent
@@ -259,7 +297,12 @@ def register() -> None:
 
 def unregister() -> None:
     """Close the connection and forget everything."""
+    global _pending
     bpy.app.handlers.load_post.remove(_file_loaded)
     disconnect()
-    if bpy.app.timers.is_registered(_pump):
-        bpy.app.timers.unregister(_pump)
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    while not _done.empty():
+        _done.get()
+    _listeners.clear()
+    _pending = 0
