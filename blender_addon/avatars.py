@@ -1,0 +1,31 @@
+"""Find the avatars of a scene: armatures that carry an avatar's id, each with its proxy body."""
+
+from __future__ import annotations
+
+import bpy
+
+AVATAR_KEY = "vivant_avatar"
+"""Custom property of an armature: the avatar's id on the backend. An armature that has it is an avatar in the scene."""
+
+
+def avatars_of(scene: bpy.types.Scene) -> list[bpy.types.Object]:
+    """The armatures of all avatars in the scene, by name."""
+    found = [item for item in scene.objects if item.type == "ARMATURE" and AVATAR_KEY in item]
+    return sorted(found, key=lambda item: item.name)
+
+
+def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The avatar that the user works on: the active armature, the one whose body is active, or the scene's only one."""
+    item = context.active_object
+    if item is not None and item.type == "MESH" and item.parent is not None:
+        item = item.parent
+    if item is not None and item.type == "ARMATURE" and AVATAR_KEY in item:
+        return item
+    found = avatars_of(context.scene)
+    return found[0] if len(found) == 1 else None
+
+
+def body_of(armature: bpy.types.Object) -> bpy.types.Object | None:
+    """The mesh that this armature bends and that has expressions, the avatar's proxy body before others."""
+    bent = [child for child in armature.children if child.type == "MESH" and child.data.shape_keys]
+    return next((child for child in bent if "vivant_expressions" in child), bent[0] if bent else None)
