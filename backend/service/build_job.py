@@ -17,10 +17,13 @@ from backend.pipeline import BuildSettings, Posture, build, observed, registered
 from backend.progress import Event, Progress
 from backend.raster.warm_up import warm_up
 from backend.registration.files import save_registration
+from backend.service.client_files import RIG, add_client_files
 from backend.service.failures import out_of_memory
 from backend.service.machine import release
+from backend.service.rig_export import rig_of
 from backend.service.work import WorkDone, WorkJob
 from backend.training.settings import TrainingSettings
+from shared.rig import save_rig
 from shared.wire.codec import Buffers
 
 RESULT, CHECKPOINTS = "result", "checkpoints"
@@ -84,6 +87,7 @@ def _register(work: WorkJob, result: Path, settings: BuildSettings, progress: Pr
         save_registration(unfinished / "registration.npz", registration)
         write_overlay(unfinished / "overlay.png", observations, registration, model)
         write_picture(unfinished / "photo.png", observations.rgb)
+        save_rig(unfinished / RIG, rig_of(registration, model))
         unfinished.rename(result)
     return WorkDone(work.job, body_sha256=model.sha256)
 
@@ -93,4 +97,6 @@ def _build(work: WorkJob, result: Path, settings: BuildSettings, progress: Progr
         build(Path(work.photo), result, settings, progress=progress)
     model = BodyModel.load(settings.body)
     avatar = load_avatar(result, model)
+    progress(Event("rig", 0, 1, "rig and texture"))
+    add_client_files(result, avatar, model)
     return WorkDone(work.job, len(avatar.face), avatar.info["photo_psnr_db"], model.sha256)

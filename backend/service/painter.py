@@ -13,6 +13,7 @@ from backend.avatar.files import load_avatar
 from backend.avatar.posing import PosableAvatar
 from backend.body.model import BodyModel
 from backend.rendering.boxed import draw_boxed
+from backend.service.client_files import add_client_files
 from backend.service.frame_slot import write
 from backend.service.machine import memory, release
 from backend.service.ring import Ring
@@ -40,7 +41,9 @@ class Painter:
             VivantError: the folder is no avatar, or belongs to another body.
         """
         if avatar not in self._avatars:
-            self._avatars[avatar] = PosableAvatar(load_avatar(folder, self._model), self._model, self._device)
+            loaded = load_avatar(folder, self._model)
+            add_client_files(folder, loaded, self._model)
+            self._avatars[avatar] = PosableAvatar(loaded, self._model, self._device)
             self._close_idle()
         self._avatars.move_to_end(avatar)
         return self._avatars[avatar]
