@@ -78,6 +78,14 @@ def remove(scene: bpy.types.Scene) -> None:
     del scene[BEFORE]
 
 
+def reload(scene: bpy.types.Scene) -> None:
+    """Let Blender read the files anew."""
+    tree = compat.compositor_tree(scene)
+    for node in tree.nodes if tree else ():
+        if TAG in node and node.type == "IMAGE":
+            node.image.reload()
+
+
 def _state(scene: bpy.types.Scene) -> dict[str, Any]:
     """What `remove` has to bring back."""
     tree = compat.compositor_tree(scene)
@@ -138,9 +146,7 @@ def _group(tree: bpy.types.NodeTree, layers: Any, avatars: int) -> Any:
     return node
 
 
-def _link_scene(
-    tree: bpy.types.NodeTree, layers: Any, group: Any, baked: view_bake.View | None, occlude: bool
-) -> None:
+def _link_scene(tree: bpy.types.NodeTree, layers: Any, group: Any, baked: view_bake.View | None, occlude: bool) -> None:
     """Render Layers into the group, through the baked view if one is given."""
     _delete(tree, _node(tree, VIEW))
     image = layers.outputs["Image"]

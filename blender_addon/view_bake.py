@@ -6,6 +6,7 @@ show them all. So the scene goes through its view inside the compositor, before 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import bpy
@@ -73,7 +74,7 @@ def bake_group(view: View) -> bpy.types.NodeTree:
         compat.alpha_convert_node(tree, straight=False),
         tree.nodes.new("NodeGroupOutput"),
     ]
-    for k, (before, after) in enumerate(zip(nodes, nodes[1:], strict=False)):
+    for k, (before, after) in enumerate(pairwise(nodes)):
         tree.links.new(before.outputs[0], after.inputs[0])
         after.location.x = 220 * (k + 1)
     return tree

@@ -26,7 +26,8 @@ _CHANNELS = [(f"Avatar.Combined.{name}", _HALF) for name in "ABGR"] + [("Avatar.
 _PIXEL_BYTES = 12
 _ZIP = 3
 _LINES = 16  # of one ZIP block
-_LEVEL = 1  # zlib's fastest: a picture of pure noise is 3 % smaller at level 6, and takes four times as long
+_FAST = 1  # of zlib's levels: a picture of noise is 3 % smaller at level 6, and takes four times as long
+_SMALL = 9  # for emptiness, which is deflated once and written many times
 _HEADER_BYTES = 4096  # our headers end long before
 
 
@@ -59,10 +60,10 @@ def write_exr(
 def empty_exr(width: int, height: int) -> bytes:
     """The content of a file in which nothing is seen and whose origin is empty."""
     rgba, depth = np.zeros((_LINES, width, 4), np.float16), np.zeros((_LINES, width), np.float32)
-    blocks = [_block(rgba, depth)] * (height // _LINES)
+    blocks = [_block(rgba, depth, _SMALL)] * (height // _LINES)
     rest = height % _LINES
     if rest:
-        blocks.append(_block(rgba[:rest], depth[:rest]))
+        blocks.append(_block(rgba[:rest], depth[:rest], _SMALL))
     return _content(width, height, blocks, "")
 
 
@@ -84,16 +85,13 @@ def write_whole(path: Path, content: bytes) -> None:
     """Write a file that is there whole or not at all. Raises `OSError` where it cannot be written."""
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.partial")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        temporary.write_bytes(content)  # not synced: what a power cut takes is rendered again
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def _block(rgba: np.ndarray, depth: np.ndarray) -> bytes:  # at most _LINES lines
+def _block(rgba: np.ndarray, depth: np.ndarray, level: int = _FAST) -> bytes:  # at most _LINES lines
     """Lines of channel after channel; even bytes before odd ones; differences; deflated unless that makes it longer."""
     lines, width = depth.shape
     raw = np.empty((lines, _PIXEL_BYTES * width), np.uint8)
@@ -102,7 +100,7 @@ def _block(rgba: np.ndarray, depth: np.ndarray) -> bytes:  # at most _LINES line
     raw[:, 8 * width :] = depth.astype("<f4", copy=False).view("u1")
     halves = np.concatenate([raw.reshape(-1)[0::2], raw.reshape(-1)[1::2]])
     halves[1:] = halves[1:] - halves[:-1] + np.uint8(128)  # the right side is complete before the left changes
-    deflated = zlib.compress(halves.tobytes(), _LEVEL)
+    deflated = zlib.compress(halves.tobytes(), level)
     return deflated if len(deflated) < raw.nbytes else raw.tobytes()
 
 

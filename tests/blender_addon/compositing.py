@@ -66,7 +66,7 @@ def scene_with_planes(frames=(1, 1)):
 
 
 def avatar_picture(seed):
-    """Random colour, alpha of 0, 1 and between, depth before, between and behind the planes: rgba (premultiplied), z."""
+    """Premultiplied rgba with alpha of 0, 1 and between; depth before, between and behind the planes."""
     rng = np.random.default_rng(seed)
     alpha = rng.choice(np.array([0, 0.25, 0.5, 1], np.float32), (HEIGHT, WIDTH))
     rgb = rng.uniform(0, 1, (HEIGHT, WIDTH, 3)).astype(np.float32) * alpha[..., None]

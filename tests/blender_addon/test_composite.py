@@ -65,7 +65,10 @@ def tree_of(scene):
     tree = compat.compositor_tree(scene)
     if tree is None:
         return None
-    ends = [(link.from_node.name, link.from_socket.identifier, link.to_node.name, link.to_socket.identifier) for link in tree.links]
+    ends = [
+        (link.from_node.name, link.from_socket.identifier, link.to_node.name, link.to_socket.identifier)
+        for link in tree.links
+    ]
     return sorted((node.name, node.bl_idname, tuple(node.location)) for node in tree.nodes), sorted(ends)
 
 
@@ -78,7 +81,7 @@ def state_of(scene):
         (view.view_transform, view.look, view.exposure, view.gamma),
         sorted(group.name for group in bpy.data.node_groups),
         sorted(image.name for image in bpy.data.images if image.type not in ("RENDER_RESULT", "COMPOSITING")),
-        [key for key in scene.keys() if "vivant" in key and key not in ("vivant", "vivant_render", "vivant_motion")],
+        "vivant_before" in scene,
     )
 
 
