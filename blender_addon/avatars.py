@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bpy
 
+from . import expressions
+
 AVATAR_KEY = "vivant_avatar"
 """Custom property of an armature: the avatar's id on the backend. An armature that has it is an avatar in the scene."""
 
@@ -26,6 +28,7 @@ def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
 
 
 def body_of(armature: bpy.types.Object) -> bpy.types.Object | None:
-    """The mesh that this armature bends and that has expressions, the avatar's proxy body before others."""
-    bent = [child for child in armature.children if child.type == "MESH" and child.data.shape_keys]
-    return next((child for child in bent if "vivant_expressions" in child), bent[0] if bent else None)
+    """The proxy body that this armature bends; of a foreign armature the mesh that has expressions."""
+    meshes = [child for child in armature.children if child.type == "MESH"]
+    ours = [mesh for mesh in meshes if expressions.NAMES_KEY in mesh]
+    return next(iter(ours or [mesh for mesh in meshes if expressions.names_of(mesh)]), None)

@@ -54,9 +54,8 @@ def spellings(body: bpy.types.Object) -> dict[str, str]:
 
 def blocks_of(body: bpy.types.Object) -> dict[str, bpy.types.ShapeKey]:
     """The shape key to write for each expression, in order."""
-    keys = body.data.shape_keys
     first = {name: key for key, name in reversed(spellings(body).items())}  # doubles come last
-    return {name: keys.key_blocks[first[name]] for name in names_of(body)}
+    return {name: body.data.shape_keys.key_blocks[first[name]] for name in names_of(body)}
 
 
 def set_value(block: bpy.types.ShapeKey, value: float) -> None:

@@ -124,7 +124,7 @@ class PoseReader:
         self._values.append(self._expression(depsgraph))
 
     def _expression(self, depsgraph: bpy.types.Depsgraph) -> np.ndarray:
-        if self._body is None:
+        if self._body is None or not self._names:
             return np.zeros(0)
         _evaluated(self._body, depsgraph)
         blocks = self._body.data.shape_keys.evaluated_get(depsgraph).key_blocks
@@ -164,9 +164,9 @@ def _evaluated(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bpy.ty
 
 def _expression_sums(body: bpy.types.Object | None) -> tuple[tuple[str, ...], np.ndarray]:
     """The expression names [E], and what turns the values of all shape keys into theirs, [keys, E] of 0 and 1."""
-    if body is None:
+    names = expressions.names_of(body) if body else ()
+    if body is None or not names:
         return (), np.zeros((0, 0))
-    names = expressions.names_of(body)
     blocks = body.data.shape_keys.key_blocks.keys()
     sums = np.zeros((len(blocks), len(names)))
     for key, name in expressions.spellings(body).items():

@@ -18,6 +18,9 @@ from .joints import joints_of
 _PHOTO_POSE, _PHOTO_TRANSL, _PHOTO_EXPRESSION = "vivant_full_pose", "vivant_transl", "vivant_expression"
 """Custom properties of an avatar's armature: pose [165], place [3] and expression [E] in the photo."""
 
+_HAND_MEAN = "vivant_hand_mean"
+"""Custom property of an avatar's armature: its body's relaxed hands, 90 numbers."""
+
 _BONE_LENGTH = 0.06  # metres; bones are drawn by their custom shapes
 _COLLECTIONS = {
     "Body": JOINT_NAMES[: JAW.start],
@@ -55,8 +58,9 @@ def create(
         (_PHOTO_POSE, rig.full_pose),
         (_PHOTO_TRANSL, rig.transl),
         (_PHOTO_EXPRESSION, rig.expression),
+        (_HAND_MEAN, rig.hand_mean),
     ):
-        armature[key] = np.asarray(values, np.float64).tolist()
+        armature[key] = np.asarray(values, np.float64).ravel().tolist()
     body = body_mesh.create(rig, f"{armature.name} body", texture, exp_names=exp_names)
     context.collection.objects.link(body)
     body.parent = armature
@@ -107,6 +111,11 @@ def _select(context: bpy.types.Context, armature: bpy.types.Object) -> None:
 def photo_pose(armature: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
     """The photo's full_pose [165] and transl [3] metres, in the armature's space and SMPL-X axes."""
     return np.array(armature[_PHOTO_POSE]), np.array(armature[_PHOTO_TRANSL])
+
+
+def hand_mean(armature: bpy.types.Object) -> np.ndarray:
+    """The body's relaxed hands [30, 3], axis-angle, for files that count fingers from them."""
+    return np.array(armature[_HAND_MEAN]).reshape(30, 3)
 
 
 def pose_as_in_photo(armature: bpy.types.Object) -> None:

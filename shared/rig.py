@@ -31,6 +31,7 @@ class Rig:
     expression_start: np.ndarray  # [E + 1] i4: rows start[e] to start[e + 1] of the next two belong to expression e
     expression_vertices: np.ndarray  # [S] i4
     expression_deltas: np.ndarray  # [S, 3] f4, metres per unit
+    hand_mean: np.ndarray  # [30, 3] f4, axis-angle: the body's relaxed left and right hand, for `load_motion`
     full_pose: np.ndarray  # [165] f4, axis-angle, of the photo
     transl: np.ndarray  # [3] f4
     expression: np.ndarray  # [E] f4
@@ -53,18 +54,25 @@ _TYPES: dict[str, np.dtype[Any]] = {
 _ARRAYS = tuple(field.name for field in fields(Rig) if field.name not in ("body_sha256", "expression_names"))
 
 
+def rig_bytes(rig: Rig) -> bytes:
+    """What a rig's file holds."""
+    arrays = {name: np.asarray(getattr(rig, name), _TYPES.get(name, np.dtype("<f4"))) for name in _ARRAYS}
+    names = np.array(list(rig.expression_names), dtype=np.str_)
+    file = io.BytesIO()
+    np.savez_compressed(file, **arrays, expression_names=names, body_sha256=np.array(rig.body_sha256))
+    return file.getvalue()
+
+
 def save_rig(path: Path, rig: Rig) -> None:
     """Write `path`, whole or not at all.
 
     Raises:
         VivantError: the file cannot be written.
     """
-    arrays = {name: np.asarray(getattr(rig, name), _TYPES.get(name, np.dtype("<f4"))) for name in _ARRAYS}
-    names = np.array(list(rig.expression_names), dtype=np.str_)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays, expression_names=names, body_sha256=np.array(rig.body_sha256))
+            file.write(rig_bytes(rig))
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -126,6 +134,7 @@ def _shapes(arrays: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
         "expression_start": (expressions + 1,),
         "expression_vertices": (moved,),
         "expression_deltas": (moved, 3),
+        "hand_mean": (30, 3),
         "full_pose": (3 * NUM_JOINTS,),
         "transl": (3,),
         "expression": (expressions,),

@@ -38,6 +38,7 @@ def rig_of(registration: Registration, model: BodyModel) -> Rig:
         expression_start=start,
         expression_vertices=moved,
         expression_deltas=deltas,
+        hand_mean=np.concatenate([model.hand_mean_left, model.hand_mean_right]),
         full_pose=registration.full_pose,
         transl=registration.transl,
         expression=np.array([registration.expression[np.array(names) == name].sum() for name in columns]),

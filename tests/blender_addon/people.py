@@ -39,6 +39,7 @@ def made_up_rig(seed=0):
         expression_start=20 * np.arange(len(NAMES) + 1, dtype=np.int32),
         expression_vertices=moved,
         expression_deltas=rng.normal(0, 0.02, (len(moved), 3)).astype(np.float32),
+        hand_mean=rng.normal(0, 0.2, (30, 3)).astype(np.float32),
         full_pose=random_poses(rng, 1)[0].astype(np.float32),
         transl=np.array([0.02, 1.2, -0.1], np.float32),
         expression=np.array([0.0, 0.1, 0.6, 0.3, 1.4, 0.0, -0.2], np.float32),
