@@ -27,6 +27,10 @@ def user_folder(*parts: str) -> Path:
     return Path(bpy.utils.user_resource("DATAFILES", path="/".join(("vivant", *parts)), create=True))
 
 
+PATH_OPTIONS: set[Any] = {"ANIMATABLE", "PATH_SUPPORTS_BLEND_RELATIVE"} if V45 else {"ANIMATABLE"}
+"""Of string properties that hold a path which may begin with //, the folder of the .blend file."""
+
+
 def online_access() -> bool:
     """Whether the user lets Blender use the internet. Loopback is not the internet."""
     return bool(bpy.app.online_access) if V42 else True
@@ -132,6 +136,12 @@ def compositor_tree(scene: bpy.types.Scene, ensure: bool = False) -> Any:
         output.location.x = 400
         tree.links.new(layers.outputs["Image"], output.inputs["Image"])
     return tree
+
+
+def has_strips(scene: bpy.types.Scene) -> bool:
+    """Whether the video sequencer holds anything, which then replaces the render."""
+    editor = scene.sequence_editor
+    return editor is not None and bool(editor.strips_all if V44 else editor.sequences_all)
 
 
 OUTPUT_NODE = "NodeGroupOutput" if V50 else "CompositorNodeComposite"

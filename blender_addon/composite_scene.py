@@ -85,7 +85,7 @@ def _about_scene(scene: bpy.types.Scene) -> Iterator[str]:
     render = scene.render
     if render.use_border and render.use_crop_to_border:
         yield "The render region crops the picture, the avatar's is whole: switch Crop to Render Region off"
-    if render.use_sequencer and scene.sequence_editor and scene.sequence_editor.sequences_all:
+    if render.use_sequencer and compat.has_strips(scene):
         yield "The video sequencer replaces the composite: switch Sequencer off in Post Processing"
     if scene.vivant_render.occlude and render.engine == compat.eevee() and not compat.V52:
         yield from _beyond_clip_end(scene)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bpy
 from bpy.props import BoolProperty, IntProperty, PointerProperty, StringProperty
 
+from . import compat
+
 
 class VivantRender(bpy.types.PropertyGroup):
     """Settings of the Render panel."""
@@ -13,6 +15,7 @@ class VivantRender(bpy.types.PropertyGroup):
         name="Folder",
         description="Where the rendered frames go, a sub-folder for each avatar. // is the folder of the .blend file",
         subtype="DIR_PATH",
+        options=compat.PATH_OPTIONS,
         default="//vivant_frames/",
     )
     use_own_range: BoolProperty(name="Own Range", description="Render another range of frames than the scene's")

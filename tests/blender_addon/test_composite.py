@@ -3,7 +3,16 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module (pip install bpy)")
 
-from tests.blender_addon.compositing import avatar_picture, laid_by_depth, render, scene_with_planes  # noqa: E402
+from tests.blender_addon.compositing import (  # noqa: E402
+    HEIGHT,
+    WIDTH,
+    avatar_picture,
+    half_transparent,
+    laid_by_depth,
+    loaded,
+    render,
+    scene_with_planes,
+)
 
 
 @pytest.fixture
@@ -47,6 +56,15 @@ def test_avatars_and_scene_are_laid_by_depth_at_every_pixel(composite, tmp_path,
     pictures = [avatar_picture(seed) for seed in range(avatars)]
     composite.insert(scene, sequences(composite, tmp_path, pictures))
     assert np.abs(render(scene, tmp_path / "out.exr") - laid_by_depth([layer, *pictures])).max() < 1e-6
+
+
+def test_what_shines_through_a_half_transparent_scene_is_exact_too(composite, tmp_path):
+    scene = half_transparent(scene_with_planes())
+    layer = scene_layer(scene, tmp_path)
+    assert ((layer[0][..., 3] > 0.2) & (layer[0][..., 3] < 0.8)).any()
+    pictures = [avatar_picture(seed) for seed in range(2)]
+    composite.insert(scene, sequences(composite, tmp_path, pictures))
+    assert np.abs(render(scene, tmp_path / "out.exr") - laid_by_depth([layer, *pictures])).max() < 1e-5
 
 
 def test_without_occlusion_the_avatar_lies_over_the_whole_scene(composite, tmp_path):
@@ -153,3 +171,96 @@ def test_a_compositor_without_a_linked_render_layer_is_refused_and_left_alone(co
     with pytest.raises(VivantError, match="Link it"):
         composite.insert(scene, sequences(composite, tmp_path, [avatar_picture(0)]))
     assert state_of(scene) == before
+
+
+def avatar_in_the_scene(scene, name="Ada"):
+    """An armature that counts as an avatar."""
+    armature = bpy.data.objects.new(name, bpy.data.armatures.new(name))
+    armature["vivant_avatar"] = "00000000-0000-4000-8000-000000000001"
+    scene.collection.objects.link(armature)
+    return armature
+
+
+def put_frames(folder, frames):
+    """Rendered frames of an avatar that lies before everything, a colour of its own for each."""
+    from bl_ext.dev.vivant import frame_files
+    from bl_ext.dev.vivant._shared import exr
+
+    folder.mkdir(parents=True)
+    for frame in frames:
+        rgba = np.ones((HEIGHT, WIDTH, 4), np.float16)
+        rgba[..., 0] = frame / 16
+        exr.write_exr(folder / frame_files.file_name(frame), rgba, np.full((HEIGHT, WIDTH), 1, np.float32), "rendered")
+
+
+def test_every_frame_shows_its_own_picture_and_gaps_show_the_scene(composite, tmp_path):
+    scene = scene_with_planes(frames=(9, 13))
+    bare = render(scene, tmp_path / "scene.exr")
+    avatar_in_the_scene(scene)
+    scene.vivant_render.folder = str(tmp_path / "frames")
+    put_frames(tmp_path / "frames" / "Ada", [9, 10, 12])
+    assert bpy.ops.vivant.insert_composite() == {"FINISHED"}
+    for frame in (9, 10, 11, 12, 13, 14, 20):  # 14 and 20 lie behind the range
+        scene.frame_set(frame)
+        picture = render(scene, tmp_path / f"out{frame}.exr")
+        if frame in (9, 10, 12):
+            assert np.abs(picture - (frame / 16, 1, 1, 1)).max() < 1e-6, frame
+        else:
+            assert np.abs(picture - bare).max() < 1e-6, frame
+
+
+def test_an_animation_render_goes_through_the_composite(composite, tmp_path):
+    scene = scene_with_planes(frames=(1, 3))
+    avatar_in_the_scene(scene)
+    scene.vivant_render.folder = str(tmp_path / "frames")
+    put_frames(tmp_path / "frames" / "Ada", [1, 2, 3])
+    bpy.ops.vivant.insert_composite()
+    scene.render.image_settings.file_format, scene.render.image_settings.color_depth = "OPEN_EXR", "32"
+    scene.render.filepath = str(tmp_path / "film_")
+    bpy.ops.render.render(animation=True)
+    for frame in (1, 2, 3):
+        assert np.abs(loaded(tmp_path / f"film_{frame:04d}.exr")[..., 0] - frame / 16).max() < 1e-6
+
+
+def test_what_is_missing_or_does_not_fit_is_told(composite, tmp_path):
+    from bl_ext.dev.vivant.operators import composite as operators
+
+    scene = scene_with_planes(frames=(1, 8))
+    avatar_in_the_scene(scene)
+    scene.vivant_render.folder = str(tmp_path / "frames")
+    put_frames(tmp_path / "frames" / "Ada", [1, 4, 5])
+    bpy.ops.vivant.insert_composite()
+    assert operators.notes == ["Ada: 5 of 8 frames are not rendered (2-3, 6-8)"]
+    scene.render.resolution_percentage = 50
+    bpy.ops.vivant.insert_composite()
+    assert operators.notes[1:] == ["Ada: frames of 40 x 30 do not fit 20 x 15: render them again"]
+
+
+def test_eevee_beyond_clip_end_is_told_where_it_matters(composite, tmp_path):
+    from bl_ext.dev.vivant import compat
+    from bl_ext.dev.vivant.operators import composite as operators
+
+    scene = scene_with_planes()
+    avatar_in_the_scene(scene).location.y = 60
+    scene.vivant_render.folder = str(tmp_path)
+    put_frames(tmp_path / "Ada", [1])
+    scene.camera.data.clip_end = 50
+    bpy.context.view_layer.update()
+    scene.render.engine = compat.eevee()
+    bpy.ops.vivant.insert_composite()
+    assert any("Clip End" in note for note in operators.notes) != compat.V52
+
+
+def test_undo_takes_the_composite_out_and_redo_brings_it_back(composite, tmp_path):
+    scene = scene_with_planes()
+    avatar_in_the_scene(scene)
+    scene.vivant_render.folder = str(tmp_path)
+    bpy.ops.ed.undo_push(message="before")
+    bpy.ops.vivant.insert_composite()
+    bpy.ops.ed.undo_push(message="after")
+    bpy.ops.ed.undo()
+    assert not composite.is_inserted(bpy.context.scene)
+    bpy.ops.ed.redo()
+    assert composite.is_inserted(bpy.context.scene)
+    bpy.ops.vivant.remove_composite()
+    assert not composite.is_inserted(bpy.context.scene)
