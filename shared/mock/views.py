@@ -105,9 +105,7 @@ def rig(width: int, height: int) -> Rig:
     """The person's mesh, each vertex moved by its capsule's joint alone."""
     meshes = [_mesh(capsule) for capsule in CAPSULES]
     offsets = np.cumsum([0, *(len(points) for points, _ in meshes)])
-    joints = np.concatenate(
-        [np.full(len(points), one.joint) for one, (points, _) in zip(CAPSULES, meshes, strict=True)]
-    )
+    joints = np.repeat([capsule.joint for capsule in CAPSULES], np.diff(offsets))
     colors = _colors()
     uvs = [
         np.broadcast_to(_swatch_centre(colors.index(one.color)), (len(faces), 3, 2))
@@ -164,13 +162,14 @@ def _mesh(capsule: Capsule) -> tuple[np.ndarray, np.ndarray]:
         centre = capsule.start if k < len(_RINGS) // 2 else capsule.end
         tilt = np.radians(degrees)
         rings.append(centre + capsule.radius * (np.cos(tilt) * circle + np.sin(tilt) * z))
-    a = np.arange(_SIDES)
-    b = (a + 1) % _SIDES
-    quads = [
-        (k * _SIDES + a, k * _SIDES + b, (k + 1) * _SIDES + b, (k + 1) * _SIDES + a) for k in range(len(_RINGS) - 1)
-    ]
-    faces = [np.stack(corners, axis=1) for p, q, r, s in quads for corners in ((p, q, r), (p, r, s))]
-    return np.concatenate(rings), np.concatenate(faces)
+    return np.concatenate(rings), np.concatenate([_band(k * _SIDES) for k in range(len(_RINGS) - 1)])
+
+
+def _band(first: int) -> np.ndarray:
+    """Triangles [2 sides, 3] between the ring that begins at vertex `first` and the next."""
+    a = first + np.arange(_SIDES)
+    b = first + (np.arange(_SIDES) + 1) % _SIDES
+    return np.concatenate([np.stack([a, b, b + _SIDES], axis=1), np.stack([a, b + _SIDES, a + _SIDES], axis=1)])
 
 
 def _colors() -> list[tuple[float, ...]]:

@@ -1,0 +1,207 @@
+"""The mock server: the real protocol on loopback, with CURVE, in one thread of whoever starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import secrets
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+
+from ..wire.codec import Buffers, Envelope, decode, encode
+from ..wire.connection import Connection, connection_file, save_connection
+from ..wire.errors import WireError
+from ..wire.link import Waker
+from ..wire.messages import Bye, Error, Frame, Hello, Join, Ok, ServerStop, Welcome
+from ..wire.schema import Message
+from ..wire.sockets import CONTROL, FRAMES, ZAP_DOMAIN, bind, has_curve, server_socket
+from .desk import Answer, Desk
+from .streams import Stream
+
+_TURN_MS = 10
+_HOST = "127.0.0.1"
+
+
+@dataclass
+class _Session:
+    """One client window, over reconnects."""
+
+    ticket: str
+    control: bytes  # routing ids
+    frames: bytes = b""
+    stream: Stream = field(default_factory=Stream)
+
+
+class MockServer:
+    """`start()` gives the connection, also written into the data folder; `stop()` ends it, so does a client's message.
+
+    `pace` stretches (above 1) or shortens the time that jobs pretend to take.
+    """
+
+    def __init__(self, data_folder: Path, *, version: str = "mock", pace: float = 1.0) -> None:
+        self._file = connection_file(data_folder)
+        self._desk = Desk(version, pace)
+        self._version, self._boot = version, str(uuid.uuid4())
+        self._sessions: dict[str, _Session] = {}
+        self._ports = (0, 0)
+        self._waker = Waker()
+        self._started = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="vivant-mock", daemon=True)
+
+    def start(self) -> Connection:
+        """Listen on two free ports of this computer. Raises `VivantError` where the folder cannot be written to."""
+        (public, secret), (client_public, client_secret) = (_key_pair(), _key_pair())
+        self._secret, self._allowed = secret, client_public
+        token = "" if secret else secrets.token_urlsafe(32)
+        self._token = token
+        self._thread.start()
+        self._started.wait()
+        self.connection = Connection(
+            _HOST, *self._ports, *(public, client_public, client_secret, token), os.getpid(), self._version
+        )
+        save_connection(self._file, self.connection)
+        return self.connection
+
+    def stop(self) -> None:
+        """End the thread and remove the connection file. Calling it again does nothing."""
+        if self._thread.is_alive():
+            self._waker.stop()
+        self.wait()
+
+    def wait(self) -> None:
+        """Until somebody stops it."""
+        self._thread.join()
+        self._file.unlink(missing_ok=True)
+
+    # The thread
+
+    def _run(self) -> None:
+        context = zmq.Context()
+        with _authenticated(context, self._allowed):
+            self._control, self._frames = (
+                server_socket(context, channel, self._secret, 0) for channel in (CONTROL, FRAMES)
+            )
+            self._ports = (bind(self._control, _HOST), bind(self._frames, _HOST))
+            self._started.set()
+            with contextlib.suppress(WireError):  # how the waker says stop
+                self._serve()
+        self._waker.close()
+        context.destroy(linger=200)
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        for one in (self._waker.fileno(), self._control, self._frames):
+            poller.register(one, zmq.POLLIN)
+        while True:
+            ready = dict(poller.poll(_TURN_MS))
+            if self._waker.fileno() in ready:
+                self._waker.answer()
+            for one in (self._control, self._frames):
+                if one in ready:
+                    self._receive(one)
+            self._desk.tick(self._tell)
+            for session in self._sessions.values():
+                self._send_frame(session)
+
+    def _receive(self, one: zmq.Socket) -> None:
+        peer, *parts = one.recv_multipart()
+        try:
+            envelope = decode(parts)
+            answer = self._answer(peer, envelope)
+        except WireError as error:
+            told = Error(error.code, error.message, error.field, error.retryable)
+            _send(one, peer, Envelope(told, re=error.refused or envelope.id))
+            return
+        if answer is not None:
+            message, buffers = answer if isinstance(answer, tuple) else (answer, {})
+            _send(one, peer, Envelope(message, buffers, re=envelope.id))
+        if isinstance(envelope.message, ServerStop):
+            self._waker.stop()
+
+    def _answer(self, peer: bytes, envelope: Envelope) -> Answer | Message | None:
+        message = envelope.message
+        if isinstance(message, Hello):
+            return self._greet(peer, message)
+        if isinstance(message, Join):
+            return self._join(peer, message)
+        session = self._sessions.get(envelope.session)
+        if session is None or session.control != peer:
+            raise WireError("unknown_session", "Say hello first.", retryable=True)
+        if isinstance(message, Bye):
+            del self._sessions[envelope.session]
+        if isinstance(message, (Bye, ServerStop)):
+            return Ok()
+        return self._desk.answer(message, envelope.buffers, session.stream, self._tell)
+
+    def _greet(self, peer: bytes, hello: Hello) -> Message:
+        if not hmac.compare_digest(hello.token, self._token):
+            raise WireError("not_allowed", "The token is wrong. Read the connection file again.", "token")
+        ticket = str(uuid.uuid4())
+        known = self._sessions.get(hello.session)
+        if known is None:
+            self._sessions[hello.session] = _Session(ticket, peer)
+        else:
+            _send(self._control, known.control, Envelope(Error("superseded", "Another connection took over.")))
+            known.stream.restart()
+            self._sessions[hello.session] = replace(known, ticket=ticket, control=peer, frames=b"")
+        return Welcome(self._boot, ticket, version=self._version, mock=True)
+
+    def _join(self, peer: bytes, join: Join) -> Message:
+        session = self._sessions.get(join.session)
+        if session is None or session.ticket != join.ticket:
+            raise WireError("not_allowed", "This ticket is not valid. Say hello again.", "ticket")
+        session.frames = peer
+        return Ok()
+
+    def _tell(self, message: Message, buffers: Buffers) -> None:
+        for session in self._sessions.values():
+            _send(self._control, session.control, Envelope(message, buffers))
+
+    def _send_frame(self, session: _Session) -> None:
+        envelope = session.stream.next(self._tell) if session.frames else None
+        if envelope is not None:
+            assert isinstance(envelope.message, Frame)
+            _send(self._frames, session.frames, envelope)
+
+
+def _send(one: zmq.Socket, peer: bytes, envelope: Envelope) -> None:
+    """To a peer that may be gone, or too slow to be told: it will ask again when it is back."""
+    with contextlib.suppress(zmq.Again, zmq.ZMQError):
+        one.send_multipart([peer, *encode(envelope)], zmq.NOBLOCK)
+
+
+def _key_pair() -> tuple[str, str]:
+    """Public and secret key in Z85; both empty where libzmq has no CURVE."""
+    if not has_curve():
+        return "", ""
+    public, secret = zmq.curve_keypair()
+    return public.decode(), secret.decode()
+
+
+class _OneKey:
+    """Lets in the client that has read the connection file."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key.encode()
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        """What pyzmq's authenticator asks."""
+        return hmac.compare_digest(key, self._key)
+
+
+@contextlib.contextmanager
+def _authenticated(context: zmq.Context, allowed: str) -> Iterator[None]:
+    authenticator = ThreadAuthenticator(context)
+    authenticator.start()
+    authenticator.configure_curve_callback(ZAP_DOMAIN, _OneKey(allowed))
+    try:
+        yield
+    finally:
+        authenticator.stop()
