@@ -13,6 +13,7 @@ from pathlib import Path
 from backend import __version__
 from backend.console import KINDS, reporting, say_plainly
 from backend.progress import Cancelled
+from backend.service.options import add_client, add_keys, add_serve
 from backend.training.settings import TrainingSettings
 from shared.errors import VivantError
 
@@ -69,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"vivant {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_demo, _build, _register, _render, _evaluate, _bench, _doctor):
+    for add in (_demo, _build, _register, _render, _evaluate, add_serve, add_client, add_keys, _bench, _doctor):
         add(commands)
     for command in commands.choices.values():
         command.add_argument(

@@ -104,12 +104,33 @@ def _doctor(arguments: Namespace, progress: Progress) -> Iterable[object]:
         raise VivantError(f"Vivant will not work well here: {', '.join(wrong)}. The lines marked WRONG say what to do.")
 
 
+def _serve(arguments: Namespace, progress: Progress) -> Iterable[object]:
+    from backend.service.commands import serve
+
+    return serve(arguments, progress)
+
+
+def _keys(arguments: Namespace, progress: Progress) -> Iterable[object]:
+    from backend.service.commands import manage_keys
+
+    return manage_keys(arguments, progress)
+
+
+def _client(arguments: Namespace, progress: Progress) -> Iterable[object]:
+    from backend.service.client_commands import client
+
+    return client(arguments, progress)
+
+
 COMMANDS: Mapping[str, Callable[[Namespace, Progress], Iterable[object]]] = {
     "demo": _demo,
     "build": _build,
     "register": _register,
     "render": _render,
     "evaluate": _evaluate,
+    "serve": _serve,
+    "client": _client,
+    "keys": _keys,
     "bench": _bench,
     "doctor": _doctor,
 }

@@ -1,0 +1,88 @@
+"""Photos that clients upload: in chunks, resumable, named after their SHA-256 and checked against it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from backend.service.disk import telling_disk_full
+from backend.service.journal import Journal
+from backend.service.sessions import Session
+from shared.wire.codec import Envelope
+from shared.wire.errors import WireError
+from shared.wire.messages import AssetHave, AssetPut
+from shared.wire.schema import Message
+
+
+class Assets:
+    """The folder `assets`. An owner sees only what it uploaded itself."""
+
+    def __init__(self, data: Path, journal: Journal) -> None:
+        self._folder, self._journal = data / "assets", journal
+        self._folder.mkdir(exist_ok=True)
+        self._digests: dict[Path, _Digest] = {}
+
+    def put(self, session: Session, envelope: Envelope) -> Message:
+        """Take a chunk. One at the wrong place is not written; the answer says where to go on."""
+        put = envelope.message
+        assert isinstance(put, AssetPut)
+        if self._journal.has_asset(session.owner, put.sha256):
+            return AssetHave(put.sha256, put.total)
+        partial = self._partial(session.owner, put.sha256)
+        data = envelope.buffers["data"].tobytes() if "data" in envelope.buffers else b""
+        digest = self._digests.get(partial) or _Digest.of(partial)
+        if len(data) and put.offset == digest.size:
+            with telling_disk_full(partial, len(data)), partial.open("ab") as file:
+                file.write(data)
+            digest.add(data)
+        self._digests[partial] = digest
+        if digest.size >= put.total:
+            self._finish(session.owner, put, partial)
+        return AssetHave(put.sha256, digest.size)
+
+    def path(self, owner: str, sha256: str) -> Path:
+        """Where an upload lies.
+
+        Raises:
+            WireError: unknown_file, if this owner did not upload it.
+        """
+        if not self._journal.has_asset(owner, sha256):
+            raise WireError("unknown_file", f"The photo {sha256[:12]} is not here. Upload it first.", "photo")
+        return self._folder / sha256
+
+    def _finish(self, owner: str, put: AssetPut, partial: Path) -> None:
+        if self._digests.pop(partial).hexdigest() != put.sha256:
+            partial.unlink()
+            raise WireError("wrong_hash", "What came is not what was announced. Upload it again.", "sha256", True)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, self._folder / put.sha256)
+        self._journal.put_asset(owner, put.sha256)
+
+    def _partial(self, owner: str, sha256: str) -> Path:
+        whose = hashlib.sha256(owner.encode()).hexdigest()[:16]
+        return self._folder / f".{sha256}.{whose}.part"
+
+
+class _Digest:
+    """SHA-256 of an upload as far as it came."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._hash = hashlib.sha256()
+
+    @classmethod
+    def of(cls, partial: Path) -> _Digest:
+        """Of what an earlier connection, or an earlier server, left."""
+        digest = cls()
+        if partial.exists():
+            digest.add(partial.read_bytes())
+        return digest
+
+    def add(self, data: bytes) -> None:
+        self._hash.update(data)
+        self.size += len(data)
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()

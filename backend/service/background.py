@@ -1,0 +1,46 @@
+"""Work with large files beside the loop: hashing, copying, deleting must not delay an answer to a ping."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from shared.wire.link import Waker
+
+T = TypeVar("T")
+
+
+class Background:
+    """One thread, one task after the other; what is done with a result is done by the loop."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, "files")
+        self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.waker = Waker()
+
+    def run(self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[Exception], None]) -> None:
+        """Let the thread do `work`; the loop later calls `then` with its result, or `failed`."""
+
+        def finish(future: Future[T]) -> None:
+            error = future.exception()
+            if error is None:
+                result = future.result()
+                self._done.put(lambda: then(result))
+            elif isinstance(error, Exception):
+                self._done.put(lambda: failed(error))
+            self.waker.wake()
+
+        self._executor.submit(work).add_done_callback(finish)
+
+    def collect(self) -> None:
+        """In the loop: deal with everything that is done."""
+        self.waker.answer()
+        while not self._done.empty():
+            self._done.get()()
+
+    def close(self) -> None:
+        """Finish the task that runs, drop those that wait."""
+        self._executor.shutdown(cancel_futures=True)
+        self.waker.close()

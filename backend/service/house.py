@@ -1,0 +1,195 @@
+"""All rooms of the server put together: which handler answers which message, and which room hears which worker."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend.service.assets import Assets
+from backend.service.avatars import AvatarDesk
+from backend.service.background import Background
+from backend.service.downloads import Downloads
+from backend.service.foreman import Foreman
+from backend.service.jobs import JobDesk
+from backend.service.journal import Journal
+from backend.service.ledger import Ledger, Step
+from backend.service.library import Library
+from backend.service.pool import Pool, Worker
+from backend.service.post import Post
+from backend.service.relay import Relay
+from backend.service.replay import Replays
+from backend.service.sessions import Session, Sessions
+from backend.service.slots import sweep
+from backend.service.status import StatusDesk
+from backend.service.work import (
+    WorkDone,
+    WorkFailed,
+    WorkFrame,
+    WorkMemory,
+    WorkProgress,
+    WorkReady,
+    WorkRefused,
+)
+from shared.wire import messages as m
+from shared.wire.codec import Buffers, Envelope
+from shared.wire.errors import WireError
+from shared.wire.schema import Message
+
+if TYPE_CHECKING:
+    from backend.service.front import Front, Handler
+
+RETRY_S = 1.0
+log = logging.getLogger(__name__)
+
+
+class House:
+    """Journal, jobs, avatars, files and frames, without the sockets of clients."""
+
+    def __init__(
+        self,
+        data: Path,
+        journal: Journal,
+        sessions: Sessions,
+        pool: Pool,
+        frames: Post,
+        background: Background,
+        now: Callable[[], float],
+    ) -> None:
+        self._data, self._journal, self._pool, self._now = data, journal, pool, now
+        self._replays = Replays(journal, sessions)
+        self._ledger = Ledger(journal, self._replays.announce, now)
+        self._assets = Assets(data, journal)
+        self._library = Library(data, journal)
+        self._foreman = Foreman(journal, self._ledger, pool, self._library, data, now)
+        self.relay = Relay(frames, sessions, pool, self._ledger, self._library, data)
+        self._jobs = JobDesk(data, journal, self._ledger, self._foreman, self.relay, self._replays, self._assets)
+        self._avatars = AvatarDesk(journal, self._library, pool, background, self._reply, self._refuse)
+        self._downloads = Downloads(data, journal, self._library, background, self._reply, self._refuse)
+        self._status = StatusDesk(data, journal, sessions, pool, self._reply)
+        self._front: Front
+        self._unheard: list[tuple[Worker, Envelope]] = []
+        self._retry_at = 0.0
+        pool.lost = self._lost
+
+    def answer_through(self, front: Front) -> None:
+        """Where answers go that take their time."""
+        self._front = front
+
+    def handlers(self, stop: Handler) -> Mapping[type[Message], Handler]:
+        """Who answers what."""
+        return {
+            m.AssetPut: self._assets.put,
+            m.FilesList: self._downloads.list,
+            m.FileGet: self._downloads.get,
+            m.JobSubmit: self._jobs.submit,
+            m.JobCancel: self._jobs.cancel,
+            m.JobResume: self._jobs.resume,
+            m.JobForget: self._jobs.forget,
+            m.JobList: self._jobs.list,
+            m.JobEvents: self._jobs.events,
+            m.JobLog: self._jobs.log,
+            m.AvatarList: self._avatars.list,
+            m.AvatarOpen: self._avatars.open,
+            m.AvatarClose: self._avatars.close,
+            m.AvatarRename: self._avatars.rename,
+            m.AvatarDelete: self._avatars.delete,
+            m.AvatarImport: self._avatars.adopt,
+            m.RenderLive: self.relay.live,
+            m.RenderStop: self.relay.stop,
+            m.RenderFrames: self._jobs.render,
+            m.RenderCredit: self.relay.credit,
+            m.StatusGet: self._status.get,
+            m.MemoryFree: self._status.free,
+            m.ServerStop: stop,
+        }
+
+    def recover(self) -> None:
+        """Bring the disk into order after whatever ended the last server."""
+        sweep(self._data)
+        self._library.recover()
+        self._foreman.recover()
+        self._drop_renders("The server was restarted. Ask for the frames that are missing.")
+
+    def hear(self, worker: Worker, envelope: Envelope) -> None:
+        """A worker said something. If the disk is full, that its job ended is written down later."""
+        try:
+            self._hear(worker, envelope)
+        except WireError as error:
+            self._status.trouble = error.message
+            log.warning("Not written down yet: %s", error)
+            if isinstance(envelope.message, (WorkDone, WorkFailed)):
+                self._unheard.append((worker, envelope))
+
+    def tick(self) -> None:
+        """Everything that time does."""
+        if self._now() < self._retry_at:
+            return
+        try:
+            self._pool.tick()
+            unheard, self._unheard = self._unheard, []
+            for worker, envelope in unheard:
+                self.hear(worker, envelope)
+            self._foreman.tick()
+            self._ledger.tick()
+            self._replays.tick()
+            self._status.tick()
+            self.relay.tick()
+            self._status.trouble = ""
+        except WireError as error:  # only the journal raises here
+            self._status.trouble = error.message
+            self._retry_at = self._now() + RETRY_S
+            log.warning("The loop waits: %s", error)
+
+    def pump(self) -> None:
+        """Frames alone."""
+        try:
+            self.relay.pump()
+        except WireError as error:
+            self._status.trouble = error.message
+
+    def stop(self) -> None:
+        """The server ends."""
+        self._foreman.stop()
+        self._drop_renders("The server was stopped. Ask for the frames that are missing.")
+
+    def _hear(self, worker: Worker, envelope: Envelope) -> None:
+        said = envelope.message
+        if isinstance(said, WorkFrame):
+            self.relay.frame(worker, said)
+        elif isinstance(said, WorkProgress):
+            step = Step(said.stage, said.step, said.total, said.message, envelope.buffers.get("preview"))
+            self._foreman.progress(worker, said, step)
+        elif isinstance(said, WorkDone):
+            self._foreman.done(worker, said)
+        elif isinstance(said, WorkFailed):
+            self._foreman.failed(worker, said)
+        elif isinstance(said, WorkRefused):
+            self.relay.refused(worker, said)
+            self._avatars.refused(said)
+        elif isinstance(said, (WorkReady, WorkMemory)):
+            self._pool.take_note(worker, said)
+            self._avatars.memory_changed(worker)
+            self._status.memory_changed(worker)
+
+    def _lost(self, worker: Worker, reason: str) -> None:
+        log.warning("The %s worker %d was lost: %s", worker.role, worker.process.pid, reason)
+        if worker.role == "build":
+            self._foreman.lost(worker, reason)
+        else:
+            self.relay.lost(worker, reason)
+            self._avatars.lost(worker)
+
+    def _drop_renders(self, why: str) -> None:
+        """Poses of a render lie in memory alone, so it cannot outlive the server."""
+        for state in ("running", "queued"):
+            for job in self._journal.jobs_in(state):
+                if job.info.task == "render":
+                    self._ledger.move(job.id, "failed", error_code="lost", error=why)
+
+    def _reply(self, session: Session, envelope: Envelope, message: Message, buffers: Buffers) -> None:
+        self._front.reply(session, envelope, message, buffers)
+
+    def _refuse(self, session: Session, envelope: Envelope, error: Exception) -> None:
+        self._front.refuse(session, envelope, error)

@@ -1,0 +1,185 @@
+"""What clients ask about jobs: submit, cancel, resume, forget, list, events, log. Own jobs only."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from backend.service.assets import Assets
+from backend.service.foreman import Foreman
+from backend.service.journal import Job, Journal
+from backend.service.ledger import Ledger
+from backend.service.orders import content_hash, packed
+from backend.service.relay import Relay
+from backend.service.replay import Replays
+from backend.service.sessions import Session
+from backend.service.states import RESUMABLE, START, is_final
+from shared.wire import limits
+from shared.wire.codec import Envelope, encode
+from shared.wire.errors import WireError
+from shared.wire.messages import (
+    JobCancel,
+    JobEvents,
+    JobForget,
+    JobInfo,
+    JobIs,
+    JobLog,
+    JobLogText,
+    JobResume,
+    Jobs,
+    JobSubmit,
+    Ok,
+    RenderFrames,
+)
+from shared.wire.schema import Message
+
+
+class JobDesk:
+    """Answers for jobs."""
+
+    def __init__(
+        self,
+        data: Path,
+        journal: Journal,
+        ledger: Ledger,
+        foreman: Foreman,
+        relay: Relay,
+        replays: Replays,
+        assets: Assets,
+    ) -> None:
+        self._folder, self._journal, self._ledger = data / "jobs", journal, ledger
+        self._foreman, self._relay, self._replays, self._assets = foreman, relay, replays, assets
+
+    def submit(self, session: Session, envelope: Envelope) -> Message:
+        """Register or build. The same again is answered with where it stands."""
+        asked = envelope.message
+        assert isinstance(asked, JobSubmit)
+        request = packed(asked, envelope.buffers)
+        if known := self._known(session, asked.job, request):
+            return JobIs(known.info)
+        self._assets.path(session.owner, asked.photo)
+        if asked.registration:
+            self._check_registration(session, asked)
+        return self._accept(session, JobInfo(asked.job, asked.task, asked.name, START, time.time()), request)
+
+    def render(self, session: Session, envelope: Envelope) -> Message:
+        """Frames in order."""
+        asked = envelope.message
+        assert isinstance(asked, RenderFrames)
+        request = packed(asked, envelope.buffers)
+        if known := self._known(session, asked.job, request):
+            return JobIs(known.info)
+        self._relay.check(session, asked)
+        total = len(envelope.buffers["full_pose"])
+        info = JobInfo(asked.job, "render", asked.name, START, time.time(), total=total)
+        answer = self._accept(session, info, request)
+        self._relay.take(session, asked, envelope.buffers)
+        return answer
+
+    def cancel(self, session: Session, envelope: Envelope) -> Message:
+        """Stop it; what is final stays as it is."""
+        asked = envelope.message
+        assert isinstance(asked, JobCancel)
+        job = self._owned(session, asked.job)
+        if not is_final(job.info.state):
+            (self._relay if job.info.task == "render" else self._foreman).cancel(job)
+        return JobIs(self._owned(session, asked.job).info)
+
+    def resume(self, session: Session, envelope: Envelope) -> Message:
+        """Back into the queue."""
+        asked = envelope.message
+        assert isinstance(asked, JobResume)
+        job = self._owned(session, asked.job)
+        if job.info.state in (START, "running"):
+            return JobIs(job.info)
+        if job.info.task == "render" or job.info.state not in RESUMABLE or not job.info.retryable:
+            raise WireError("conflict", f"This job is {job.info.state} and cannot go on. Submit a new one.", "job")
+        changes = {"error_code": "", "error": "", "retryable": False, "message": ""}
+        return JobIs(self._ledger.move(job.id, START, deaths=0, **changes))
+
+    def forget(self, session: Session, envelope: Envelope) -> Message:
+        """Off the list."""
+        asked = envelope.message
+        assert isinstance(asked, JobForget)
+        job = self._owned(session, asked.job)
+        if not is_final(job.info.state):
+            raise WireError("conflict", "Only a job that has ended can be forgotten. Cancel it first.", "job")
+        self._journal.forget(job.id)
+        return Ok()
+
+    def list(self, session: Session, envelope: Envelope) -> Message:
+        """The newest."""
+        return newest(Jobs(), "jobs", tuple(job.info for job in self._journal.jobs_of(session.owner)))
+
+    def events(self, session: Session, envelope: Envelope) -> None:
+        """Begin to tell again."""
+        asked = envelope.message
+        assert isinstance(asked, JobEvents)
+        self._owned(session, asked.job)
+        self._replays.ask(session, asked.job, asked.since, envelope.id)
+
+    def log(self, session: Session, envelope: Envelope) -> Message:
+        """A piece of the log file; a character cut in two by its end comes with the next piece."""
+        asked = envelope.message
+        assert isinstance(asked, JobLog)
+        path = self._folder / self._owned(session, asked.job).id / "log.txt"
+        if not path.exists():
+            return JobLogText("", 0, str(path))
+        with path.open("rb") as file:
+            file.seek(asked.offset)
+            data = file.read(limits.LOG_BYTES)
+        return JobLogText(*_whole_characters(data, asked.offset), str(path))
+
+    def _known(self, session: Session, job_id: str, request: bytes) -> Job | None:
+        """The job with this id, if the same was asked for before."""
+        job = self._journal.job(job_id)
+        if job is not None and (job.owner, job.content) != (session.owner, content_hash(request)):
+            raise WireError("conflict", "This id belongs to another job. Take a new one.", "job")
+        return job
+
+    def _accept(self, session: Session, info: JobInfo, request: bytes) -> Message:
+        if self._journal.count(START, session.owner) >= limits.WAITING_JOBS:
+            raise WireError("busy", f"{limits.WAITING_JOBS} jobs of yours are waiting already.", retryable=True)
+        if self._journal.avatar(info.job) is not None:
+            raise WireError("conflict", "An avatar has this id. Take a new one.", "job")
+        info = replace(info, last_event=1)
+        kept = b"" if info.task == "render" else request  # poses are many; who asked can ask again
+        self._ledger.add(Job(info, session.owner, content_hash(request), kept))
+        return JobIs(info)
+
+    def _check_registration(self, session: Session, asked: JobSubmit) -> None:
+        job = self._journal.job(asked.registration)
+        usable = job is not None and job.owner == session.owner and job.info.task == "register"
+        if not usable or job is None or job.info.state != "finished":
+            raise WireError("unknown_job", "You have no finished registration with this id.", "registration")
+
+    def _owned(self, session: Session, job_id: str) -> Job:
+        job = self._journal.job(job_id)
+        if job is None or job.owner != session.owner:
+            raise WireError("unknown_job", "You have no such job. List the jobs again.", "job")
+        return job
+
+
+def newest(empty: Message, field: str, items: tuple[object, ...]) -> Message:
+    """The message with as many of `items`, newest first, as fit a header."""
+    most = {"jobs": limits.WAITING_JOBS, "avatars": 128}[field]
+    items = items[:most]
+    while True:
+        message = replace(empty, **{field: items})  # type: ignore[type-var]
+        try:
+            encode(Envelope(message))
+            return message
+        except WireError:
+            items = items[: len(items) * 3 // 4]
+
+
+def _whole_characters(data: bytes, offset: int) -> tuple[str, int]:
+    """The text up to the last whole character, and the offset behind it."""
+    for cut in range(4):
+        try:
+            text = data[: len(data) - cut].decode("utf-8")
+            return text, offset + len(data) - cut
+        except UnicodeDecodeError:
+            continue
+    return data.decode("utf-8", errors="replace"), offset + len(data)

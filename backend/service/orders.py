@@ -1,0 +1,57 @@
+"""What a client asked for, as the journal keeps it, and as a worker is told."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from pathlib import Path
+
+from backend.service.journal import Job
+from backend.service.work import WorkJob
+from shared.wire.codec import Buffers, Envelope, decode, encode
+from shared.wire.messages import JobSubmit
+from shared.wire.schema import Message
+
+_LENGTH = struct.Struct("<Q")
+
+
+def packed(message: Message, buffers: Buffers) -> bytes:
+    """A request as bytes that are the same for the same content."""
+    parts = encode(Envelope(message, buffers, id=""))
+    return b"".join(_LENGTH.pack(len(part)) + bytes(part) for part in parts)
+
+
+def unpacked(request: bytes) -> Envelope:
+    """What `packed` took."""
+    parts, start = [], 0
+    while start < len(request):
+        (length,) = _LENGTH.unpack_from(request, start)
+        start += _LENGTH.size
+        parts.append(request[start : start + length])
+        start += length
+    return decode(parts)
+
+
+def content_hash(request: bytes) -> str:
+    """What tells whether the same was asked for."""
+    return hashlib.sha256(request).hexdigest()
+
+
+def work_order(job: Job, folder: Path, data: Path) -> tuple[WorkJob, Buffers]:
+    """A register or build job as its worker is told."""
+    asked = unpacked(job.request)
+    submit = asked.message
+    assert isinstance(submit, JobSubmit)
+    fit = data / "jobs" / submit.registration / "result" / "registration.npz" if submit.registration else ""
+    order = WorkJob(
+        job=job.id,
+        task=submit.task,
+        folder=str(folder),
+        photo=str(data / "assets" / submit.photo),
+        registration=str(fit),
+        person=submit.person,
+        matte=submit.matte,
+        options=submit.options,
+        expression_names=submit.expression_names,
+    )
+    return order, asked.buffers

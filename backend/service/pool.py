@@ -1,0 +1,211 @@
+"""Worker processes: started, watched, killed when they hang, replaced when they die."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from backend.service.keys import KeyPair, new_pair
+from backend.service.post import Parcel, Post
+from backend.service.work import WorkMemory, WorkPing, WorkReady, WorkStop
+from shared.wire.codec import Buffers, Envelope
+from shared.wire.limits import PING_S
+from shared.wire.schema import Message
+
+ROLES = ("build", "render")
+SILENCE_S = 15.0  # compiling and loading may keep even a worker's socket thread from answering for some seconds
+START_S = 180.0  # to import what it needs, from a cold disk
+RESTART_S = (0.1, 30.0)  # wait before the next try, doubled while starting fails
+STARTS_TRIED = 3  # then the service says that it cannot work
+LOG_BYTES = 1 << 20
+
+
+@dataclass
+class Worker:
+    """One process."""
+
+    role: str
+    device: str  # what CUDA_VISIBLE_DEVICES becomes; empty: left as it is
+    process: subprocess.Popen[bytes]
+    identity: bytes
+    public: str  # its CURVE key
+    heard: float
+    pinged: float
+    ready: WorkReady | None = None
+    memory: WorkMemory = field(default_factory=lambda: WorkMemory(0, 0))
+    busy: str = ""  # id of the job or request it has
+
+
+@dataclass
+class _Place:
+    """A worker that there should be."""
+
+    role: str
+    device: str
+    number: int
+    worker: Worker | None = None
+    next_start: float = 0.0
+    failed_starts: int = 0
+
+
+class Pool:
+    """For each device a worker that builds and one that renders."""
+
+    def __init__(
+        self,
+        post: Post,
+        command: Sequence[str],
+        endpoint: str,
+        server_key: str,
+        data: Path,
+        now: Callable[[], float],
+        public_keys: set[str],
+    ) -> None:
+        """`command` starts a worker, before its options. `endpoint` and `server_key` are those of the work socket.
+
+        `public_keys` is kept to be those of the workers that run.
+        """
+        self._post, self._command, self._endpoint, self._server_key = post, command, endpoint, server_key
+        self._logs, self._now = data / "logs", now
+        self._places: list[_Place] = []
+        self._public_keys = public_keys
+        self.lost: Callable[[Worker, str], None]  # called once for each process that is gone, with the reason
+
+    def start(self, devices: Sequence[str]) -> None:
+        """Start one worker of each role for each device."""
+        self._logs.mkdir(exist_ok=True)
+        for number, device in enumerate(devices):
+            self._places += [_Place(role, device, number) for role in ROLES]
+        self.tick()
+
+    def tick(self) -> None:
+        """Notice who died or hangs, ping, start what is missing."""
+        for place in self._places:
+            if place.worker is not None:
+                self._watch(place, place.worker)
+            elif self._now() >= place.next_start:
+                place.worker = self._spawn(place)
+
+    def receive(self) -> Iterator[tuple[Worker, Parcel]]:
+        """What workers sent; who is not one of ours is not read."""
+        while parcel := self._post.receive():
+            worker = next((one for one in self.workers() if one.identity == parcel.routing), None)
+            if worker is not None and worker.public == parcel.user:
+                worker.heard = self._now()
+                yield worker, parcel
+
+    def take_note(self, worker: Worker, message: Message) -> None:
+        """What a worker says of itself."""
+        if isinstance(message, WorkReady):
+            worker.ready = message
+            self._place(worker).failed_starts = 0
+        elif isinstance(message, WorkMemory):
+            worker.memory = message
+
+    def workers(self, role: str = "") -> list[Worker]:
+        """All that run, or those of one role."""
+        running = [place.worker for place in self._places if place.worker is not None]
+        return [worker for worker in running if role in ("", worker.role)]
+
+    def idle(self, role: str) -> list[Worker]:
+        """Those that are ready and have nothing to do."""
+        return [worker for worker in self.workers(role) if worker.ready is not None and not worker.busy]
+
+    def send(self, worker: Worker, message: Message, buffers: Buffers | None = None) -> None:
+        """Tell a worker something. A worker that takes nothing is found hanging by its silence."""
+        self._post.send(worker.identity, Envelope(message, buffers or {}))
+
+    def trouble(self, role: str) -> str:
+        """A sentence if no worker of this role manages to start; else empty."""
+        places = [place for place in self._places if place.role == role]
+        if not places or any(place.failed_starts < STARTS_TRIED for place in places):
+            return ""
+        return f"The {role} worker does not start. {self._log(places[0])} tells why; `vivant doctor` may help."
+
+    def stop(self, within_s: float) -> None:
+        """End all workers: asked first, killed after `within_s` seconds."""
+        for worker in self.workers():
+            self.send(worker, WorkStop())
+            if worker.process.stdin is not None:
+                worker.process.stdin.close()
+        for worker in self.workers():
+            try:
+                worker.process.wait(within_s)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+        self._places.clear()
+
+    def _watch(self, place: _Place, worker: Worker) -> None:
+        code = worker.process.poll()
+        if code is not None:
+            self._bury(place, worker, _cause(code))
+            return
+        silence = self._now() - worker.heard
+        if silence > (SILENCE_S if worker.ready else START_S):
+            worker.process.kill()
+            worker.process.wait()
+            self._bury(place, worker, f"it gave no sign of life for {silence:.0f} s")
+        elif worker.ready and self._now() - worker.pinged > PING_S:
+            worker.pinged = self._now()
+            self.send(worker, WorkPing())
+
+    def _bury(self, place: _Place, worker: Worker, reason: str) -> None:
+        if worker.process.stdin is not None:
+            worker.process.stdin.close()
+        self._public_keys.discard(worker.public)
+        place.worker = None
+        if worker.ready is None:
+            place.failed_starts += 1
+        first, longest = RESTART_S
+        place.next_start = self._now() + min(first * 2**place.failed_starts, longest)
+        self.lost(worker, reason)
+
+    def _spawn(self, place: _Place) -> Worker:
+        keys, identity = new_pair(), secrets.token_hex(16)
+        environment = {**os.environ, **({"CUDA_VISIBLE_DEVICES": place.device} if place.device else {})}
+        with open(_rotated(self._log(place)), "ab") as log:
+            process = subprocess.Popen(
+                [*self._command, "--role", place.role, "--connect", self._endpoint],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C in the terminal is for the server, which then ends its workers
+            )
+        self._public_keys.add(keys.public)
+        _introduce(process, identity, self._server_key, keys)
+        return Worker(place.role, place.device, process, identity.encode(), keys.public, self._now(), self._now())
+
+    def _log(self, place: _Place) -> Path:
+        return self._logs / f"{place.role}-{place.number}.log"
+
+    def _place(self, worker: Worker) -> _Place:
+        return next(place for place in self._places if place.worker is worker)
+
+
+def _introduce(process: subprocess.Popen[bytes], identity: str, server_key: str, keys: KeyPair) -> None:
+    """Keys go through the pipe: arguments and environment can be read by others."""
+    line = {"identity": identity, "server_key": server_key}
+    line |= {f"{name}_key": value for name, value in asdict(keys).items()}
+    assert process.stdin is not None
+    try:
+        process.stdin.write(json.dumps(line).encode() + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        pass  # it died at once: `tick` will see
+
+
+def _cause(code: int) -> str:
+    return f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
+
+
+def _rotated(log: Path) -> Path:
+    if log.exists() and log.stat().st_size > LOG_BYTES:
+        os.replace(log, log.with_suffix(".old.log"))
+    return log

@@ -1,0 +1,61 @@
+"""A ROUTER socket as a place where messages come in from peers and go out to them, never waiting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import zmq
+
+from shared.wire.codec import Envelope, Part, encode
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What came, not yet decoded."""
+
+    routing: bytes
+    user: str  # the CURVE key that the connection proved to have; empty without CURVE
+    parts: list[Part]
+
+
+class Sent(Enum):
+    """What became of a message."""
+
+    YES = "sent"
+    FULL = "the peer takes no more now"
+    GONE = "there is no such peer any more"
+
+
+class Post:
+    """One socket with `ROUTER_MANDATORY`."""
+
+    def __init__(self, socket: zmq.Socket) -> None:
+        self.socket = socket
+
+    def receive(self) -> Parcel | None:
+        """The next message, if one is waiting."""
+        try:
+            routing, *frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        user = frames[-1].get("User-Id") if frames and zmq.has("curve") else ""
+        return Parcel(routing.bytes, str(user), [frame.buffer for frame in frames])
+
+    def send(self, routing: bytes, envelope: Envelope) -> Sent:
+        """Send, or say why not."""
+        return self.send_parts(routing, encode(envelope))[0]
+
+    def send_parts(
+        self, routing: bytes, parts: list[Part], track: bool = False
+    ) -> tuple[Sent, zmq.MessageTracker | None]:
+        """Send without copying what is large; with `track`, also what tells when the memory may change again."""
+        try:
+            tracker = self.socket.send_multipart([routing, *parts], zmq.NOBLOCK, copy=False, track=track)
+        except zmq.Again:
+            return Sent.FULL, None
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            return Sent.GONE, None
+        return Sent.YES, tracker

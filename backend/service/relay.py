@@ -1,0 +1,328 @@
+"""Frames from render workers to clients: by credit, in turn, without a copy, and never waiting for anybody slow."""
+
+from __future__ import annotations
+
+import uuid
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import zmq
+
+from backend.service.framing import messages_of, pixel_kind, slot_bytes
+from backend.service.journal import Job
+from backend.service.ledger import Ledger, Step
+from backend.service.library import Library
+from backend.service.pool import Pool, Worker
+from backend.service.post import Post, Sent
+from backend.service.sessions import Session, Sessions
+from backend.service.slots import Slots
+from backend.service.streams import Outgoing, Shot, Stream, Take
+from backend.service.work import WorkFrame, WorkRefused, WorkRender
+from shared.wire import limits
+from shared.wire.codec import Buffers, Envelope
+from shared.wire.errors import WireError
+from shared.wire.messages import Error, Ok, RenderCredit, RenderFrames, RenderLive, RenderStop
+from shared.wire.schema import Message
+
+TAKES = 8
+"""Renders that may wait for one client: their poses lie in memory."""
+
+
+class Relay:
+    """All streams."""
+
+    def __init__(
+        self, post: Post, sessions: Sessions, pool: Pool, ledger: Ledger, library: Library, data: Path
+    ) -> None:
+        self._post, self._sessions, self._pool, self._ledger = post, sessions, pool, ledger
+        self._library, self._data = library, data
+        self._streams: dict[str, Stream] = {}
+        self._turn: deque[Stream] = deque()
+        self._shots: dict[bytes, Shot] = {}  # by the identity of the worker that draws it
+        self._leftover: list[Slots] = []
+        sessions.greeted.append(self._greeted)
+        sessions.freed.append(self._freed)
+
+    # What clients ask for
+
+    def live(self, session: Session, envelope: Envelope) -> None:
+        """The newest request of a view; one that waits is replaced."""
+        asked = envelope.message
+        assert isinstance(asked, RenderLive)
+        self._library.owned(session.owner, asked.avatar)
+        self._stream(session).live[asked.view] = envelope
+        self.pump()
+
+    def stop(self, session: Session, envelope: Envelope) -> Message:
+        """A view was closed."""
+        asked = envelope.message
+        assert isinstance(asked, RenderStop)
+        stream = self._stream(session)
+        stream.live.pop(asked.view, None)
+        _drop(stream, lambda shot: isinstance(shot.asked, RenderLive) and shot.asked.view == asked.view)
+        return Ok()
+
+    def credit(self, session: Session, envelope: Envelope) -> None:
+        """The client consumed frames, or opens its stream."""
+        given = envelope.message
+        assert isinstance(given, RenderCredit)
+        self._stream(session).grant(given.frames)
+        self.pump()
+
+    def check(self, session: Session, asked: RenderFrames) -> None:
+        """Raise `WireError` if this render cannot be taken."""
+        self._library.owned(session.owner, asked.avatar)
+        if len(self._stream(session).takes) >= TAKES:
+            raise WireError("busy", f"{TAKES} renders of yours are waiting already.", retryable=True)
+
+    def take(self, session: Session, asked: RenderFrames, buffers: Buffers) -> None:
+        """A render job begins to wait for its turn. Its poses are copied, for they lie in the message that came."""
+        owned = {name: np.array(array) for name, array in buffers.items()}
+        self._stream(session).takes.append(Take(asked.job, asked, owned))
+        self.pump()
+
+    def cancel(self, job: Job) -> None:
+        """End a render job."""
+        for stream in self._streams.values():
+            for take in [take for take in stream.takes if take.job == job.id]:
+                self._remove(stream, take)
+        self._ledger.move(job.id, "cancelled", message="")
+
+    # What workers say
+
+    def frame(self, worker: Worker, drawn: WorkFrame) -> None:
+        """A frame is in its slot."""
+        shot = self._shot(worker, drawn.request)
+        if shot is None:
+            return
+        self._put_down(worker, shot)
+        if shot.dropped or shot.epoch != shot.stream.epoch:
+            self._discard(shot)
+        else:
+            shot.stream.outbox.extend(messages_of(shot, drawn))
+        self.pump()
+
+    def refused(self, worker: Worker, said: WorkRefused) -> None:
+        """A frame cannot be drawn."""
+        shot = self._shot(worker, said.request)
+        if shot is not None:
+            self._put_down(worker, shot)
+            self._discard(shot)
+            self._fail(shot, WireError(said.code, said.message))
+
+    def lost(self, worker: Worker, reason: str) -> None:
+        """A worker is gone: the frame of a take is tried once more, that of a view was the view's last word."""
+        shot = self._shots.get(worker.identity)
+        if shot is None:
+            return
+        self._put_down(worker, shot)
+        self._discard(shot)
+        if shot.take is not None and shot.take.deaths == 0:
+            shot.take.deaths, shot.take.next = 1, shot.row
+        else:
+            words = f"The render worker was lost ({reason}). Another one starts; try again."
+            self._fail(shot, WireError("worker_died", words, retryable=True))
+
+    # The loop
+
+    def tick(self) -> None:
+        """Keep the deadlines, and go on where a peer or a slot was not ready."""
+        for stream in list(self._streams.values()):
+            if self._sessions.silence(stream.session) > limits.VANISHED_LIVE_S:
+                stream.live.clear()
+                _drop(stream, lambda shot: shot.take is None)
+            if not (stream.live or stream.takes or stream.drawing or stream.outbox):
+                stream.slots.release()
+        self._leftover = [slots for slots in self._leftover if not slots.release()]
+        self._give_up_without_workers()
+        self.pump()
+
+    def pending(self) -> bool:
+        """Whether something waits for a socket or a slot, which nobody announces."""
+        return any(
+            stream.outbox or (stream.credit and (stream.live or stream.takes)) for stream in self._streams.values()
+        )
+
+    def pump(self) -> None:
+        """Send what can be sent, let draw what can be drawn."""
+        for stream in self._streams.values():
+            self._deliver(stream)
+            self._settle(stream)
+        idle = self._pool.idle("render")
+        while idle and (shot := self._next_shot()) is not None:
+            worker = min(idle, key=lambda one: shot.asked.avatar not in one.memory.avatars)
+            idle.remove(worker)
+            self._begin(worker, shot)
+
+    def open_views(self) -> int:
+        """How many live requests and takes wait."""
+        return sum(len(stream.live) + len(stream.takes) for stream in self._streams.values())
+
+    def _next_shot(self) -> Shot | None:
+        for _ in range(len(self._turn)):
+            stream = self._turn[0]
+            self._turn.rotate(-1)
+            if shot := self._shot_of(stream):
+                return shot
+        return None
+
+    def _shot_of(self, stream: Stream) -> Shot | None:
+        ready = stream.session.frames is not None and stream.credit > 0 and not stream.outbox
+        source = stream.next_source() if ready else None
+        if source is None:
+            return None
+        asked = source.asked if isinstance(source, Take) else source.message
+        assert isinstance(asked, (RenderLive, RenderFrames))
+        slot = stream.slots.take(slot_bytes(asked))
+        if slot is None:
+            return None
+        if isinstance(source, Take):
+            return Shot(stream, stream.epoch, str(uuid.uuid4()), asked, slot, take=source, row=source.next)
+        return Shot(stream, stream.epoch, str(uuid.uuid4()), asked, slot, live=source)
+
+    def _begin(self, worker: Worker, shot: Shot) -> None:
+        stream = shot.stream
+        if shot.take is None:
+            assert isinstance(shot.asked, RenderLive)
+            del stream.live[shot.asked.view]
+        else:
+            if not shot.take.started:
+                self._ledger.move(shot.take.job, "running")
+                shot.take.started = True
+            shot.take.drawing, shot.take.next = True, shot.row + 1
+        stream.live_next = shot.take is not None
+        stream.credit -= 1
+        stream.drawing.append(shot)
+        worker.busy = shot.request
+        self._shots[worker.identity] = shot
+        self._pool.send(worker, *self._order(shot))
+
+    def _order(self, shot: Shot) -> tuple[WorkRender, Buffers]:
+        asked, take = shot.asked, shot.take
+        buffers = take.buffers if take is not None else shot.live.buffers if shot.live is not None else {}
+        one = slice(shot.row, shot.row + 1)
+        rows = {name: array if len(array) == 1 else array[one] for name, array in buffers.items()}
+        order = WorkRender(
+            request=shot.request,
+            avatar=asked.avatar,
+            folder=str(self._library.folder(asked.avatar)),
+            width=asked.width,
+            height=asked.height,
+            pixels=pixel_kind(asked),
+            live=take is None,
+            ring=str(shot.stream.slots.path),
+            slot=shot.slot,
+            expression_names=asked.expression_names,
+        )
+        return order, rows
+
+    def _deliver(self, stream: Stream) -> None:
+        """Send what waits, as far as credit and the socket go."""
+        while stream.outbox and stream.session.frames is not None:
+            outgoing = stream.outbox[0]
+            if outgoing.strip and not stream.credit:
+                return
+            sent, tracker = self._post.send_parts(stream.session.frames, outgoing.parts, track=True)
+            if sent is Sent.GONE:
+                stream.session.frames = None  # it will say hello again
+            if sent is not Sent.YES:
+                return
+            self._sent(stream, outgoing, tracker)
+
+    def _sent(self, stream: Stream, outgoing: Outgoing, tracker: zmq.MessageTracker | None) -> None:
+        stream.outbox.popleft()
+        stream.credit -= 1 if outgoing.strip else 0  # the first strip's was taken when it was drawn
+        assert tracker is not None
+        stream.slots.lend(outgoing.shot.slot, tracker)
+        if outgoing.last:
+            stream.slots.give_back(outgoing.shot.slot)
+        outgoing.parts = []
+        stream.under_way.append(outgoing)
+
+    def _settle(self, stream: Stream) -> None:
+        """Tell how far takes are, finish those whose frames were all consumed."""
+        for take in [take for take in stream.takes if take.started]:
+            if take.acknowledged == len(take):
+                self._ledger.move(take.job, "finished", step=len(take), total=len(take))
+                self._remove(stream, take)
+            elif take.acknowledged != take.told:
+                take.told = take.acknowledged
+                self._ledger.progress(take.job, Step("render", take.acknowledged, len(take)))
+
+    def _give_up_without_workers(self) -> None:
+        trouble = self._pool.trouble("render")
+        if not trouble:
+            return
+        error = WireError("worker_died", trouble, retryable=True)
+        for stream in self._streams.values():
+            while stream.live:
+                _, envelope = stream.live.popitem()
+                self._refuse(stream, envelope, error)
+            for take in list(stream.takes):
+                self._fail_take(stream, take, error)
+
+    def _shot(self, worker: Worker, request: str) -> Shot | None:
+        shot = self._shots.get(worker.identity)
+        return shot if shot is not None and shot.request == request else None
+
+    def _put_down(self, worker: Worker, shot: Shot) -> None:
+        """The worker has no more to do with this frame."""
+        del self._shots[worker.identity]
+        worker.busy = ""
+        shot.stream.drawing.remove(shot)
+        if shot.take is not None:
+            shot.take.drawing = False
+
+    def _discard(self, shot: Shot) -> None:
+        shot.stream.slots.give_back(shot.slot)
+        if shot.epoch == shot.stream.epoch:
+            shot.stream.credit += 1
+
+    def _fail(self, shot: Shot, error: WireError) -> None:
+        if shot.dropped or shot.epoch != shot.stream.epoch:
+            return
+        if shot.take is not None:
+            self._fail_take(shot.stream, shot.take, error)
+        elif shot.live is not None:
+            self._refuse(shot.stream, shot.live, error)
+
+    def _fail_take(self, stream: Stream, take: Take, error: WireError) -> None:
+        self._ledger.move(take.job, "failed", error_code=error.code, error=error.message)
+        self._remove(stream, take)
+
+    def _refuse(self, stream: Stream, envelope: Envelope, error: WireError) -> None:
+        told = Error(error.code, error.message, error.field, error.retryable)
+        self._sessions.send(stream.session, told, re=envelope.id)
+
+    def _remove(self, stream: Stream, take: Take) -> None:
+        stream.takes.remove(take)
+        stream.clear_outbox(take)
+        _drop(stream, lambda shot: shot.take is take)
+
+    def _stream(self, session: Session) -> Stream:
+        if session.id not in self._streams:
+            stream = Stream(session, Slots(self._data))
+            self._streams[session.id] = stream
+            self._turn.append(stream)
+        return self._streams[session.id]
+
+    def _greeted(self, session: Session) -> None:
+        self._stream(session).rewind()
+
+    def _freed(self, session: Session) -> None:
+        stream = self._streams.pop(session.id)
+        self._turn.remove(stream)
+        words = "The client was away for too long. Ask for the frames that are missing."
+        for take in list(stream.takes):
+            self._fail_take(stream, take, WireError("lost", words))
+        stream.epoch += 1
+        stream.clear_outbox()
+        self._leftover.append(stream.slots)
+
+
+def _drop(stream: Stream, which: Callable[[Shot], bool]) -> None:
+    for shot in stream.drawing:
+        if which(shot):
+            shot.dropped = True

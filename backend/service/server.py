@@ -1,0 +1,241 @@
+"""The service's I/O process: one loop over its sockets. It computes nothing, so it always answers; torch stays out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.handlers
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TextIO
+
+import zmq
+
+from backend import __version__
+from backend.service.background import Background
+from backend.service.front import Front
+from backend.service.house import House
+from backend.service.journal import Journal
+from backend.service.keys import LOCAL, SERVER, AllowList, allowed, new_pair, own_pair, own_token
+from backend.service.lock import FolderLock
+from backend.service.pool import Pool
+from backend.service.post import Post
+from backend.service.sessions import Session, Sessions
+from backend.service.zap import Gate
+from shared.errors import VivantError
+from shared.wire.codec import Envelope, decode
+from shared.wire.connection import LOOPBACK, Connection, connection_file, save_connection
+from shared.wire.errors import WireError
+from shared.wire.messages import Ok
+from shared.wire.schema import Message
+from shared.wire.sockets import CONTROL, FRAMES, ZAP_DOMAIN, bind, server_socket
+
+WORKER = (sys.executable, "-m", "backend.service.worker")
+WORK_DOMAIN = b"vivant-work"
+IDLE_POLL_MS, BUSY_POLL_MS = 50, 2
+"""Turns of the loop: nobody announces that a slow peer takes more, so that is tried often while something waits."""
+AT_ONCE = 64  # messages of one socket in one turn
+WORKERS_END_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """How the server runs."""
+
+    data: Path
+    bind: str = "127.0.0.1"  # an address of this computer
+    port: int = 0  # of the control socket; the frames socket takes the next one. 0: any that are free
+    worker: Sequence[str] = WORKER  # the command that starts a worker process
+
+
+class Server:
+    """Everything is set up when it is made, and serves while `run` runs."""
+
+    def __init__(self, settings: ServeSettings, now: Callable[[], float] = time.monotonic) -> None:
+        """Take the data folder and bind the sockets.
+
+        Raises:
+            VivantError: the folder or the address cannot be used.
+        """
+        self._settings, self._data = settings, settings.data.resolve()
+        _check_address(settings)
+        self._lock = FolderLock(self._data)
+        _log_to(self._data / "logs")
+        self._stopping = False
+        self._journal = Journal(self._data / "journal.sqlite")
+        self._context = zmq.Context()
+        self._background = Background()
+        self._open_sockets(now)
+        self.house = House(
+            self._data, self._journal, self._sessions, self._pool, Post(self._frames), self._background, now
+        )
+        self._front = Front(
+            Post(self._control), Post(self._frames), self._sessions, self.house.handlers(self._stop_by_client)
+        )
+        self.house.answer_through(self._front)
+
+    def _open_sockets(self, now: Callable[[], float]) -> None:
+        server, local = own_pair(self._data, SERVER), own_pair(self._data, LOCAL)
+        self._keys = AllowList(self._data, local.public)
+        work = new_pair()
+        work_keys: set[str] = set()
+        lists: dict[bytes, Container[str]] = {ZAP_DOMAIN.encode(): self._keys, WORK_DOMAIN: work_keys}
+        self._gate = Gate(self._context, lists)
+        self._control = server_socket(self._context, CONTROL, server.secret)
+        self._frames = server_socket(self._context, FRAMES, server.secret)
+        self._work = server_socket(self._context, FRAMES, work.secret, linger_ms=0)
+        self._work.set(zmq.MAXMSGSIZE, CONTROL.to_server)
+        if work.secret:
+            self._work.set(zmq.ZAP_DOMAIN, WORK_DOMAIN)
+        host, port = self._settings.bind, self._settings.port
+        token = "" if server.secret else own_token(self._data)
+        self.connection = Connection(
+            host,
+            _bound(self._control, host, port),
+            _bound(self._frames, host, port + 1 if port else 0),
+            server.public,
+            local.public,
+            local.secret,
+            token,
+            os.getpid(),
+            __version__,
+        )
+        endpoint = f"tcp://127.0.0.1:{bind(self._work, '127.0.0.1')}"
+        self._sessions = Sessions(Post(self._control), self._keys, token, now)
+        self._pool = Pool(Post(self._work), self._settings.worker, endpoint, work.public, self._data, now, work_keys)
+
+    def run(self, ready: TextIO) -> None:
+        """Serve until a signal or a client says stop. One line of JSON on `ready` tells that clients may come."""
+        for one in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(one, self._stop_by_signal)
+        try:
+            self.house.recover()
+            save_connection(connection_file(self._data), self.connection)
+            print(announcement(self.connection, self._data), file=ready, flush=True)
+            self._pool.start(_devices())
+            self._loop()
+        finally:
+            self.close()
+
+    def _loop(self) -> None:
+        poller = zmq.Poller()
+        for one in (self._gate.socket, self._control, self._frames, self._work, self._background.waker):
+            poller.register(one, zmq.POLLIN)
+        next_tick = 0.0
+        while not self._stopping:
+            poller.poll(BUSY_POLL_MS if self.house.relay.pending() else IDLE_POLL_MS)
+            self._read()
+            if time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + IDLE_POLL_MS / 1000
+                self._keys.refresh()
+                self._sessions.tick()
+                self.house.tick()
+            elif self.house.relay.pending():
+                self.house.pump()
+
+    def _read(self) -> None:
+        while self._gate.socket.get(zmq.EVENTS) & zmq.POLLIN:
+            self._gate.answer()
+        self._front.read_control(AT_ONCE)
+        self._front.read_frames(AT_ONCE)
+        for worker, parcel in self._pool.receive():
+            self.house.hear(worker, decode(parcel.parts))
+        self._background.collect()
+
+    def close(self) -> None:
+        """Workers end, what ran is interrupted, nothing of this server stays but the journal and the files."""
+        connection_file(self._data).unlink(missing_ok=True)
+        self.house.stop()
+        self._pool.stop(WORKERS_END_S)
+        self._background.close()
+        for one in (self._control, self._frames, self._work, self._gate.socket):
+            one.close()
+        self._context.term()
+        self._journal.close()
+        self._lock.release()
+
+    def _stop_by_signal(self, number: int, frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _stop_by_client(self, session: Session, envelope: Envelope) -> Message:
+        if not session.local:
+            raise WireError("not_local", "Only a client on the server's own computer may stop it.")
+        self._stopping = True
+        return Ok()
+
+
+def announcement(connection: Connection, data: Path) -> str:
+    """The line of JSON that tells that clients may come."""
+    words = {
+        "ready": True,
+        "host": connection.host,
+        "control_port": connection.control_port,
+        "frames_port": connection.frames_port,
+        "pid": connection.pid,
+        "version": connection.version,
+        "data": str(data),
+        "connection": str(connection_file(data)),
+    }
+    return json.dumps(words)
+
+
+def _check_address(settings: ServeSettings) -> None:
+    if settings.bind in ("*", "", "0.0.0.0", "::"):
+        raise VivantError(
+            f"--bind {settings.bind or repr('')} would listen everywhere. Give one address of this computer."
+        )
+    if settings.bind in LOOPBACK:
+        return
+    if not zmq.has("curve"):
+        raise VivantError(
+            "This pyzmq has no CURVE encryption, without which other computers are not let in. "
+            "Install pyzmq's own wheel: python -m pip install --force-reinstall pyzmq."
+        )
+    if not allowed(settings.data):
+        raise VivantError(
+            f"Nobody may come in from outside yet: there are no client keys in {settings.data}. "
+            "Make one with `vivant keys new NAME --host ADDRESS --port N --out FILE`, then start again."
+        )
+
+
+def _bound(socket: zmq.Socket, host: str, port: int) -> int:
+    """Bind; on loopback another port is as good as one that is taken, for the connection file tells it."""
+    try:
+        got = bind(socket, host, port)
+    except zmq.ZMQError as error:
+        raise VivantError(
+            f"Cannot listen at {host} port {port or 'any'}: {error.strerror}. "
+            "Give another --bind, an address of this computer, or another --port."
+        ) from error
+    if port and got != port and host not in LOOPBACK:
+        raise VivantError(f"Port {port} of {host} is taken. Stop what listens there, or give another --port.")
+    return got
+
+
+def _devices() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES becomes for each pair of workers; without several GPUs one pair chooses by itself."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen:
+        return chosen.split(",")
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return [""]
+    count = sum(line.startswith("GPU ") for line in listed.splitlines())
+    return [str(number) for number in range(count)] if count > 1 else [""]
+
+
+def _log_to(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    handler = logging.handlers.RotatingFileHandler(folder / "server.log", maxBytes=1 << 20, backupCount=2)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

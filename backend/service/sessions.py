@@ -1,0 +1,179 @@
+"""Who is connected: one session per client window, over reconnects, and the key that owns it."""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from backend import __version__
+from backend.service.keys import AllowList
+from backend.service.post import Parcel, Post, Sent
+from shared.wire import limits
+from shared.wire.codec import Buffers, Envelope
+from shared.wire.errors import WireError
+from shared.wire.messages import Error, Hello, Join, Welcome
+from shared.wire.schema import Message
+
+LOCAL_OWNER = "local"
+"""Owner of everything where libzmq has no CURVE."""
+FEATURES: tuple[str, ...] = ()
+
+
+@dataclass
+class Session:
+    """One client window. `routing` and `frames` are its addresses on the two sockets."""
+
+    id: str
+    owner: str
+    local: bool  # the client runs on this computer
+    routing: bytes
+    heard: float  # when anything came last
+    features: tuple[str, ...] = ()
+    ticket: str = field(default_factory=lambda: str(uuid.uuid4()))
+    frames: bytes | None = None
+
+
+class Sessions:
+    """All of them, and what is said to them."""
+
+    def __init__(self, control: Post, keys: AllowList, token: str, now: Callable[[], float]) -> None:
+        """`token` is empty where CURVE says who somebody is."""
+        self.boot = str(uuid.uuid4())
+        self._control, self._keys, self._token, self._now = control, keys, token, now
+        self._by_id: dict[str, Session] = {}
+        self._by_routing: dict[bytes, Session] = {}
+        self._malformed: Counter[bytes] = Counter()
+        self.greeted: list[Callable[[Session], None]] = []  # called at each hello
+        self.freed: list[Callable[[Session], None]] = []
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def hello(self, parcel: Parcel, hello: Hello) -> tuple[Session, Welcome]:
+        """Begin a session, or take it up again; another connection that holds it is told to stop.
+
+        Raises:
+            WireError: version, not_allowed or busy.
+        """
+        _check_version(hello)
+        owner = self._owner(parcel, hello)
+        session = self._by_id.get(hello.session)
+        if session is None:
+            session = self._begin(hello, owner, parcel)
+        elif session.owner != owner:
+            raise WireError("not_allowed", "This session belongs to another key. Take a new session id.", "session")
+        self._move(session, parcel.routing)
+        session.features = tuple(feature for feature in hello.features if feature in FEATURES)
+        session.ticket, session.frames = str(uuid.uuid4()), None
+        for call in self.greeted:
+            call(session)
+        welcome = Welcome(
+            self.boot, session.ticket, features=session.features, version=__version__, loopback=session.local
+        )
+        return session, welcome
+
+    def _begin(self, hello: Hello, owner: str, parcel: Parcel) -> Session:
+        if len(self._by_id) >= limits.CLIENTS:
+            raise WireError("busy", f"{limits.CLIENTS} clients are connected already. Close one.", retryable=True)
+        local = self._keys.is_local(owner) or bool(self._token)
+        session = Session(hello.session, owner, local, parcel.routing, self._now())
+        self._by_id[session.id] = session
+        return session
+
+    def _move(self, session: Session, routing: bytes) -> None:
+        if session.routing != routing:
+            self._by_routing.pop(session.routing, None)
+            told = Error("superseded", "Another connection took this session over. This one stops.")
+            self._control.send(session.routing, Envelope(told, session=session.id))
+        before = self._by_routing.get(routing)
+        if before is not None and before is not session:
+            self.free(before)
+        session.routing = routing
+        session.heard = self._now()
+        self._by_routing[routing] = session
+
+    def _owner(self, parcel: Parcel, hello: Hello) -> str:
+        if not self._token:
+            return parcel.user
+        if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
+            raise WireError("not_allowed", "The token is wrong. Read the connection file again.", "token")
+        return LOCAL_OWNER
+
+    def speaking(self, parcel: Parcel) -> Session:
+        """The session of who sent this on the control socket.
+
+        Raises:
+            WireError: unknown_session.
+        """
+        session = self._by_routing.get(parcel.routing)
+        if session is None or (not self._token and session.owner != parcel.user):
+            raise WireError("unknown_session", "Say hello first: the server does not know this connection.")
+        session.heard = self._now()
+        return session
+
+    def join(self, parcel: Parcel, join: Join) -> Session:
+        """Tie a connection on the frames socket to its session.
+
+        Raises:
+            WireError: not_allowed.
+        """
+        session = self._by_id.get(join.session)
+        same_key = session is not None and (bool(self._token) or session.owner == parcel.user)
+        if session is None or not same_key or not hmac.compare_digest(session.ticket, join.ticket):
+            raise WireError("not_allowed", "The ticket is not the one of this session's welcome.", "ticket")
+        session.frames = parcel.routing
+        return session
+
+    def ignores(self, routing: bytes) -> bool:
+        """Whether this peer sent so much nonsense that nothing of it is read any more."""
+        return self._malformed[routing] >= limits.MALFORMED_BEFORE_IGNORED
+
+    def count_malformed(self, routing: bytes) -> None:
+        """Remember that nonsense came."""
+        self._malformed[routing] += 1
+
+    def send(self, session: Session, message: Message, buffers: Buffers | None = None, re: str = "") -> Sent:
+        """Say something to a client."""
+        envelope = Envelope(message, buffers or {}, re=re, session=session.id)
+        return self._control.send(session.routing, envelope)
+
+    def of(self, owner: str) -> list[Session]:
+        """The sessions of one owner."""
+        return [session for session in self._by_id.values() if session.owner == owner]
+
+    def get(self, session: str) -> Session | None:
+        """The session with this id."""
+        return self._by_id.get(session)
+
+    def silence(self, session: Session) -> float:
+        """Seconds since anything came."""
+        return self._now() - session.heard
+
+    def free(self, session: Session) -> None:
+        """Forget it and all that was kept for it."""
+        del self._by_id[session.id]
+        if self._by_routing.get(session.routing) is session:
+            del self._by_routing[session.routing]
+        self._malformed.pop(session.routing, None)
+        for call in self.freed:
+            call(session)
+
+    def tick(self) -> None:
+        """Free those that vanished or whose key was revoked."""
+        for session in list(self._by_id.values()):
+            revoked = not self._token and session.owner not in self._keys
+            if revoked or self.silence(session) > limits.VANISHED_STATE_S:
+                self.free(session)
+
+
+def _check_version(hello: Hello) -> None:
+    if hello.major == limits.MAJOR:
+        return
+    older = "client (in Blender: the extension)" if hello.major < limits.MAJOR else "server"
+    raise WireError(
+        "version",
+        f"The client speaks version {hello.major} of the protocol, the server {limits.MAJOR}: update the {older}.",
+    )
