@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+
+bpy = pytest.importorskip("bpy", reason="needs the bpy module (pip install bpy)")
+
+import gpu  # noqa: E402
+from mathutils import Matrix  # noqa: E402
+
+from tests.blender_addon.compositing import plane  # noqa: E402
+
+SIZE = 64
+VIEW = "00000000-0000-4000-8000-000000000009"
+NEAR, FAR = 0.1, 100.0
+
+
+@pytest.fixture
+def shader(empty):
+    """The drawing module, once the GPU can be used."""
+    if bpy.app.version >= (5, 2, 0):
+        gpu.init()
+    else:  # before, a first Workbench render opens it
+        scene = bpy.context.scene
+        scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+        scene.collection.objects.link(scene.camera)
+        scene.render.engine, scene.render.resolution_x, scene.render.resolution_y = "BLENDER_WORKBENCH", 32, 32
+        bpy.ops.render.render()
+    from bl_ext.dev.vivant import preview_shader
+
+    yield preview_shader
+    preview_shader.forget()
+
+
+def frame(rgba, depth, x=0, y=0, full=SIZE, near=1.0, far=9.0):
+    """A live frame as it comes from the wire: [h, w, 4] u1 display sRGB premultiplied, [h, w] metres."""
+    from bl_ext.dev.vivant._shared.wire import messages, pixels
+    from bl_ext.dev.vivant._shared.wire.codec import Envelope
+
+    message = messages.Frame(full, full, x, y, view=VIEW, seq=1, near=near, far=far)
+    return Envelope(message, {"rgba": rgba, "depth": pixels.depth_to_u2(depth, near, far)})
+
+
+def perspective(focal=2.0):
+    """An OpenGL projection of a square view."""
+    a, b = (FAR + NEAR) / (NEAR - FAR), 2 * FAR * NEAR / (NEAR - FAR)
+    return Matrix(((focal, 0, 0, 0), (0, focal, 0, 0), (0, 0, a, b), (0, 0, -1, 0)))
+
+
+def depth_buffer(metres):
+    """What the depth buffer holds at a planar distance."""
+    a, b = (FAR + NEAR) / (NEAR - FAR), 2 * FAR * NEAR / (NEAR - FAR)
+    return ((-a * metres + b) / metres + 1) / 2
+
+
+def drawn(actions):
+    """Colour [S, S, 4] and depth [S, S], top row first, after `actions` drew into an empty offscreen buffer."""
+    offscreen = gpu.types.GPUOffScreen(SIZE, SIZE, format="RGBA32F")
+    try:
+        with offscreen.bind():
+            buffer = gpu.state.active_framebuffer_get()
+            buffer.clear(color=(0, 0, 0, 0), depth=1.0)
+            actions(offscreen)
+            colour = buffer.read_color(0, 0, SIZE, SIZE, 4, 0, "FLOAT")
+            depth = buffer.read_depth(0, 0, SIZE, SIZE)
+        colour, depth = (np.array(part.to_list(), np.float32)[::-1] for part in (colour, depth))
+        return colour, depth.reshape(SIZE, SIZE)
+    finally:
+        offscreen.free()
+
+
+def linear(srgb):
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def test_a_frame_is_drawn_in_its_box_with_exact_colour_and_depth(shader):
+    rng = np.random.default_rng(0)
+    rgba = rng.integers(0, 256, (20, 30, 4)).astype(np.uint8)
+    rgba[..., 3] = 255
+    rgba[:5, :5] = 0
+    metres = rng.uniform(2, 8, (20, 30)).astype(np.float32)
+    picture = []
+
+    def draw(_):
+        picture.append(shader.upload(frame(rgba, metres, x=10, y=7)))
+        shader.draw(picture[0], perspective())
+
+    colour, depth = drawn(draw)
+    box = colour[7:27, 10:40]
+    seen = rgba[..., 3] > 0
+    np.testing.assert_allclose(box[seen][:, :3], linear(rgba[seen][:, :3] / 255.0), atol=1e-5)
+    np.testing.assert_allclose(depth[7:27, 10:40][seen], depth_buffer(metres[seen]), atol=2e-6)
+    assert not box[~seen].any()
+    assert (depth[7:27, 10:40][~seen] == 1).all()
+    outside = np.ones((SIZE, SIZE), bool)
+    outside[7:27, 10:40] = False
+    assert not colour[outside].any()
+
+
+def test_half_transparent_pixels_blend_in_linear_light(shader):
+    grey = np.full((SIZE, SIZE, 4), 64, np.uint8)  # 0.5 of display colour, at half alpha
+    grey[..., 3] = 128
+    back = np.full((SIZE, SIZE, 4), 255, np.uint8)
+
+    def draw(_):
+        for pixels, metres in ((back, 5.0), (grey, 3.0)):
+            depth = np.full((SIZE, SIZE), metres, np.float32)
+            shader.draw(shader.upload(frame(pixels, depth)), perspective())
+
+    colour, _ = drawn(draw)
+    alpha = 128 / 255
+    np.testing.assert_allclose(colour[..., 0], linear(64 / 128) * alpha + (1 - alpha), atol=1e-5)
+
+
+def test_what_stands_before_the_avatar_hides_it_in_the_viewport(shader):
+    """Two planes at 4 and 8 metres, the avatar at 6: the near one hides it, the far one does not."""
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    plane("Near", -1.5, 3, 4, (0.8, 0.1, 0.2, 1))
+    plane("Far", 3, 6, 8, (0.1, 0.3, 0.9, 1))
+    bpy.context.view_layer.update()
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    space, scene = area.spaces.active, bpy.context.scene
+    space.overlay.show_overlays = False
+    space.clip_start, space.clip_end = NEAR, FAR
+    looking_along_y = Matrix(((1, 0, 0, 0), (0, 0, 1, 0), (0, -1, 0, 0), (0, 0, 0, 1)))
+    green = np.zeros((SIZE, SIZE, 4), np.uint8)
+    green[..., 1], green[..., 3] = 255, 255
+
+    def draw(offscreen):
+        offscreen.draw_view3d(scene, scene.view_layers[0], space, region, looking_along_y, perspective())
+        picture = shader.upload(frame(green, np.full((SIZE, SIZE), 6, np.float32)))
+        shader.draw(picture, perspective())
+
+    colour, _ = drawn(draw)
+    is_avatar = (colour[..., 1] > 0.99) & (colour[..., 0] < 0.01) & (colour[..., 2] < 0.01)
+    middle = is_avatar[SIZE // 2]
+    assert not middle[12:28].any()  # the near plane reaches from the left edge to the middle
+    assert middle[34:60].all()
+
+
+def test_background_mode_has_no_preview_and_says_so(empty):
+    from bl_ext.dev.vivant import preview
+    from bl_ext.dev.vivant._shared.errors import VivantError
+
+    with pytest.raises(VivantError, match="background"):
+        preview.start(bpy.context)
+    assert not preview.is_on()
