@@ -5,11 +5,12 @@ from numpy.testing import assert_allclose
 bpy = pytest.importorskip("bpy", reason="needs the bpy module (pip install bpy)")
 
 from shared.motion import Motion  # noqa: E402
-from shared.rotations import axis_angles_from_matrices, matrices_from_axis_angles  # noqa: E402
-from shared.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS, PARENTS  # noqa: E402
-from tests.blender_addon.people import NAMES, joints, made_up_rig, posed, random_poses  # noqa: E402
+from shared.skeleton import JOINT_INDEX, JOINT_NAMES, NUM_JOINTS  # noqa: E402
+from tests.blender_addon.moving import assert_same_motion, assert_same_pose, foreign, key, now, read  # noqa: E402
+from tests.blender_addon.people import NAMES, made_up_rig, posed, random_poses  # noqa: E402
 
 FRAMES = 12
+ALL = range(1, FRAMES + 1)
 
 
 @pytest.fixture
@@ -29,41 +30,9 @@ def motion():
     )
 
 
-def key(armature, motion, start=1):
-    from bl_ext.dev.vivant.motion_in import apply_motion
-
-    return apply_motion(bpy.context, armature, motion, start=start, place="WORLD")
-
-
-def read(armature, frames=range(1, FRAMES + 1)):
-    from bl_ext.dev.vivant.pose import motion_of
-
-    return motion_of(bpy.context, armature, frames)
-
-
-def now(armature):
-    from bl_ext.dev.vivant.pose import pose_of
-
-    return pose_of(armature, bpy.context.evaluated_depsgraph_get())
-
-
-def assert_same_pose(ours, theirs, atol=1e-4):
-    """Compared as rotations, for an axis-angle of half a turn has two signs."""
-    a, b = (matrices_from_axis_angles(np.reshape(pose, (-1, 3)).astype(np.float64)) for pose in (ours, theirs))
-    angles = np.linalg.norm(axis_angles_from_matrices(np.swapaxes(a, -1, -2) @ b), axis=-1)
-    assert angles.max() < atol
-
-
-def assert_same_motion(ours, theirs):
-    assert_same_pose(ours.full_pose, theirs.full_pose)
-    assert_allclose(ours.transl, theirs.transl, atol=1e-5)
-    assert ours.expression_names == theirs.expression_names
-    assert_allclose(ours.expression, theirs.expression, atol=1e-6)
-
-
 def test_any_keyed_motion_is_read_back(avatar, motion):
     key(avatar, motion)
-    assert_same_motion(read(avatar), motion)
+    assert_same_motion(read(avatar, ALL), motion)
 
 
 def test_one_frame_reads_as_the_range_does(avatar, motion):
@@ -77,10 +46,10 @@ def test_the_objects_own_place_and_turn_are_part_of_the_pose(avatar, motion):
     avatar.rotation_euler, avatar.location = (0.3, -0.8, 1.9), (1, -2, 0.5)
     bpy.context.view_layer.update()
     key(avatar, motion)
-    assert_same_motion(read(avatar), motion)
+    assert_same_motion(read(avatar, ALL), motion)
     avatar.rotation_euler, avatar.location = (0, 0, 0), (0, 0, 0)
     bpy.context.view_layer.update()
-    assert np.abs(read(avatar).transl - motion.transl).max() > 0.1
+    assert np.abs(read(avatar, ALL).transl - motion.transl).max() > 0.1
 
 
 def test_a_turned_object_carries_the_body_with_it(avatar):
@@ -127,7 +96,7 @@ def test_reading_leaves_the_scene_as_it_was(avatar, motion):
     body, scene = avatar.children[0], bpy.context.scene
     body.active_shape_key_index = 3
     scene.frame_set(7, subframe=0.25)
-    read(avatar)
+    read(avatar, ALL)
     assert (scene.frame_current, scene.frame_subframe) == (7, 0.25)
     assert (body.active_shape_key_index, body.show_only_shape_key, body.modifiers[0].show_viewport) == (3, False, True)
 
@@ -140,7 +109,7 @@ def test_a_scaled_armature_is_refused_and_the_scene_put_back(avatar, motion):
     avatar.parent, parent.scale = parent, (1, 1, 1.1)
     bpy.context.view_layer.update()
     with pytest.raises(VivantError, match="Ann is scaled"):
-        read(avatar)
+        read(avatar, ALL)
     assert avatar.children[0].modifiers[0].show_viewport
 
 
@@ -158,30 +127,7 @@ def test_what_is_merely_hidden_is_read(avatar, motion):
     key(avatar, motion)
     avatar.hide_set(True)
     avatar.children[0].hide_set(True)
-    assert_same_motion(read(avatar), motion)
-
-
-def foreign(name, bones, up="Z"):
-    """An armature of bones that point at their children with odd rolls, as other programs make them."""
-    from bl_ext.dev.vivant.conversion import points_to_blender
-
-    armature = bpy.data.objects.new(name, bpy.data.armatures.new(name))
-    bpy.context.collection.objects.link(armature)
-    bpy.context.view_layer.objects.active = armature
-    heads = points_to_blender(joints()) if up == "Z" else joints()
-    bpy.ops.object.mode_set(mode="EDIT")
-    for joint, bone_name in enumerate(bones):
-        bone = armature.data.edit_bones.new(bone_name)
-        children = [child for child, parent in enumerate(PARENTS) if parent == joint]
-        bone.head = heads[joint]
-        bone.tail = heads[children[0]] if len(children) == 1 else heads[joint] + (0.01, 0.03, 0.05)
-        bone.roll = 0.3 * joint
-        bone.parent = armature.data.edit_bones[bones[PARENTS[joint]]] if PARENTS[joint] >= 0 else None
-    bpy.ops.object.mode_set(mode="OBJECT")
-    if up == "Y":
-        armature.rotation_euler.x = np.pi / 2
-    bpy.context.view_layer.update()
-    return armature
+    assert_same_motion(read(avatar, ALL), motion)
 
 
 @pytest.mark.parametrize("up", ["Z", "Y"])
@@ -189,7 +135,7 @@ def test_smplx_armatures_of_other_programs_work_whatever_their_axes(empty, motio
     armature = foreign("SMPLX", [f"SMPLX-{name}.001" for name in JOINT_NAMES], up)
     bpy.context.scene.render.fps = 25
     key(armature, motion)
-    there = read(armature)
+    there = read(armature, ALL)
     assert_same_pose(there.full_pose, motion.full_pose)
     assert_allclose(there.transl, motion.transl, atol=1e-5)
     assert len(there.expression_names) == 0
