@@ -1,5 +1,6 @@
 """The rooms, their imports, and the documents that describe them."""
 
+import argparse
 import ast
 import re
 from collections import defaultdict
@@ -54,12 +55,24 @@ def test_the_modules_that_rooms_lean_on_import_no_room():
     assert not any(found[module] for module in ("stages", "progress", "atomic", "cache", "memory", "page"))
 
 
-@pytest.mark.parametrize("command", ["demo", "build", "register", "render", "evaluate", "bench", "doctor"])
+def flags_of(parser):
+    """All of a command, those of its actions among them."""
+    found = set()
+    for action in parser._actions:
+        found |= set(action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            found |= set().union(*map(flags_of, action.choices.values()))
+    return found
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "build", "register", "render", "evaluate", "serve", "client", "keys", "bench", "doctor"]
+)
 def test_every_flag_is_documented(command):
     _, _, section = (DOCS / "cli.md").read_text(encoding="utf-8").partition(f"## vivant {command}\n")
     section = section.partition("\n## ")[0]
     (subparsers,) = (action for action in cli.parser()._actions if action.dest == "command")
-    flags = {flag for action in subparsers.choices[command]._actions for flag in action.option_strings}
+    flags = flags_of(subparsers.choices[command])
     missing = [flag for flag in flags - {"-h", "--help", "--progress"} if flag not in section]
     assert not missing
 
