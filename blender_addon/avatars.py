@@ -9,6 +9,9 @@ from . import expressions
 AVATAR_KEY = "vivant_avatar"
 """Custom property of an armature: the avatar's id on the backend. An armature that has it is an avatar in the scene."""
 
+FIT_KEY = "vivant_fit_job"
+"""Custom property of a scene in which a fit is corrected: the register job it belongs to."""
+
 
 def avatars_of(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The armatures of all avatars in the scene, by name."""

@@ -91,7 +91,7 @@ class ShowFit(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def submit(context: bpy.types.Context, task: str, **more: Any) -> str:
+def submit(context: bpy.types.Context, task: str, buffers: dict[str, Any] | None = None, **more: Any) -> str:
     """Upload the scene's photo, then submit a job for it; returns the job's id at once. Errors show in the job."""
     from .._shared.wire.calls import new_id, upload
 
@@ -102,7 +102,7 @@ def submit(context: bpy.types.Context, task: str, **more: Any) -> str:
 
     def work(client: Client) -> Envelope:
         photo = upload(client, _read(path))
-        return client.call(messages.JobSubmit(job, task, photo, **choices))
+        return client.call(messages.JobSubmit(job, task, photo, **choices), buffers or {})
 
     mirror.submitted(job, task, name)
     session.run(work, mirror.take_job, lambda error: mirror.not_accepted(job, error))

@@ -1,0 +1,129 @@
+"""Properties of the Motion panel: choices on the scene, and sliders on the armature that move jaw, eyes and body."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+from bpy.props import (
+    EnumProperty,
+    FloatProperty,
+    PointerProperty,
+    StringProperty,
+)
+from mathutils import Euler
+
+from .avatars import body_of
+
+EYES = ("left_eye", "right_eye")
+
+BODY_MODES = (
+    ("VISIBLE", "Rendered", "The body is rendered, wearing the photo"),
+    ("HIDDEN", "Not Rendered", "Only in the viewport; renders show the avatar alone"),
+    ("SHADOW", "Shadow Catcher", "Renders show only the shadows that fall on the body (Cycles)"),
+    ("HOLDOUT", "Holdout", "Renders are transparent where the body is"),
+)
+
+
+def _turn(armature: bpy.types.Object, bone: str) -> Euler:
+    return armature.pose.bones[bone].matrix_basis.to_euler("XYZ")
+
+
+def _set_turn(armature: bpy.types.Object, bone: str, axis: int, angle: float) -> None:
+    pose_bone = armature.pose.bones[bone]
+    turn = _turn(armature, bone)
+    turn[axis] = angle
+    pose_bone.rotation_mode = "QUATERNION"
+    pose_bone.rotation_quaternion = turn.to_quaternion()
+    if bpy.context.scene.tool_settings.use_keyframe_insert_auto:
+        pose_bone.keyframe_insert("rotation_quaternion", group=bone)
+
+
+def _angle(name: str, description: str, bones: tuple[str, ...], axis: int, low: float, high: float) -> Any:
+    """A slider for the turn of bones about one axis; written down nowhere else than in the bones."""
+
+    def read(self: VivantFace) -> float:
+        return _turn(self.id_data, bones[0])[axis]
+
+    def write(self: VivantFace, value: float) -> None:
+        for bone in bones:
+            _set_turn(self.id_data, bone, axis, value)
+
+    return FloatProperty(
+        name=name,
+        description=description,
+        subtype="ANGLE",
+        soft_min=low,
+        soft_max=high,
+        get=read,
+        set=write,
+        options={"SKIP_SAVE"},
+    )
+
+
+def _body_mode(self: VivantFace) -> int:
+    body = body_of(self.id_data)
+    if body is None or body.hide_render:
+        return 1
+    return 2 if body.is_shadow_catcher else 3 if body.is_holdout else 0
+
+
+def _set_body_mode(self: VivantFace, value: int) -> None:
+    body = body_of(self.id_data)
+    if body is not None:
+        body.hide_render, body.is_shadow_catcher, body.is_holdout = value == 1, value == 2, value == 3
+
+
+class VivantFace(bpy.types.PropertyGroup):
+    """Views of an avatar's bones and body; the state is theirs."""
+
+    jaw_open: _angle("Jaw Open", "Turns the jaw joint; the key jawOpen moves the same skin", ("jaw",), 0, 0.0, 0.5)
+    jaw_side: _angle("Jaw Sideways", "To the person's left", ("jaw",), 1, -0.2, 0.2)
+    look_down: _angle("Look Down", "Both eyes; negative looks up", EYES, 0, -0.4, 0.4)
+    look_left: _angle("Look Left", "Both eyes, to the person's left; negative looks right", EYES, 1, -0.6, 0.6)
+    body_mode: EnumProperty(
+        name="Body",
+        description="What renders show of the proxy body; Vivant renders the avatar in its place",
+        items=BODY_MODES,
+        get=_body_mode,
+        set=_set_body_mode,
+    )
+
+
+class VivantMotion(bpy.types.PropertyGroup):
+    """What the user chose in the Motion panel of this scene."""
+
+    notes: StringProperty(description="What the newest motion file left open, and what was assumed")
+    search: StringProperty(
+        name="Search", description="Show expressions whose name contains this", options={"TEXTEDIT_UPDATE"}
+    )
+    source: PointerProperty(
+        name="From",
+        description="The armature whose motion is taken over: SMPL-X, SMPL or Mixamo bones, or any with a map",
+        type=bpy.types.Object,
+        poll=lambda self, item: item.type == "ARMATURE",
+    )
+    bone_map: PointerProperty(
+        name="Map",
+        description="A text with lines such as: left_knee = shin.L; empty recognises SMPL-X, SMPL and Mixamo",
+        type=bpy.types.Text,
+    )
+
+
+CLASSES = (VivantFace, VivantMotion)
+
+
+def register() -> None:
+    """Add the properties to scenes and objects."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Scene.vivant_motion = PointerProperty(type=VivantMotion)
+    bpy.types.Object.vivant_face = PointerProperty(type=VivantFace)
+
+
+def unregister() -> None:
+    """Take them away."""
+    del bpy.types.Object.vivant_face
+    del bpy.types.Scene.vivant_motion
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,173 @@
+"""Put an avatar into the scene, and pose it as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+
+from .. import expressions, mirror, results, session
+from ..avatars import active_avatar, body_of
+from .avatar import selected
+from .backend import needs_backend
+
+if TYPE_CHECKING:
+    from bpy.stub_internal.rna_enums import OperatorReturnItems
+
+    from .._shared.wire.client import Client
+
+RIG, TEXTURE = "rig.npz", "texture.png"
+FACE_BONES = ("jaw", "left_eye", "right_eye")
+
+
+class CreateRig(bpy.types.Operator):
+    """Put the avatar into the scene at the 3D cursor: an armature to animate and a body that wears the photo"""
+
+    bl_idname = "vivant.create_rig"
+    bl_label = "Add to Scene"
+
+    avatar: StringProperty(name="Avatar", description="Its id on the backend; empty takes the selected one")
+    exp_names: BoolProperty(
+        name="Exp000 Names",
+        description="Add expression keys Exp000, Exp001, ... beside the named ones, for add-ons that write those",
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Needs a backend with an avatar."""
+        if not needs_backend(cls):
+            return False
+        if not selected(context):
+            cls.poll_message_set("There is no avatar on the backend yet: build one in the Avatar panel")
+            return False
+        return True
+
+    def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
+        """Download what it is made of; the avatar stands in the scene when that has come."""
+        avatar, exp_names, scene = self.avatar or selected(context), self.exp_names, context.scene.name
+        info = mirror.avatar(avatar)
+        name = info.name if info and info.name else "Avatar"
+        session.run(
+            lambda client: _download(client, avatar),
+            lambda files: _arrived(scene, files, name, avatar, exp_names),
+        )
+        return {"FINISHED"}
+
+
+def _download(client: Client, avatar: str) -> tuple[Path, Path]:
+    return results.download(client, avatar, RIG), results.download(client, avatar, TEXTURE)
+
+
+def _arrived(scene: str, files: tuple[Path, Path], name: str, avatar: str, exp_names: bool) -> None:
+    """The files are here: make the rig in the scene that asked for it, as one undo step."""
+    from .. import rig  # numpy is loaded by the first avatar: enabling the extension stays fast
+    from .._shared.rig import load_rig
+
+    window = next((one for one in bpy.context.window_manager.windows if one.scene.name == scene), None)
+    if window is None:  # the scene was removed meanwhile
+        return
+    rig_file, texture = files
+    with bpy.context.temp_override(window=window):
+        rig.create(bpy.context, load_rig(rig_file), texture, name, avatar, exp_names=exp_names)
+        bpy.ops.ed.undo_push(message=f"Vivant: add {name}")
+    mirror.redraw()
+
+
+class _OnRig(bpy.types.Operator):
+    """Base of the operators on the avatar that the user works on."""
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Needs an avatar in the scene."""
+        return needs_avatar(cls, context)
+
+
+class PoseAsInPhoto(_OnRig):
+    """Pose the avatar as in its photo. Sets no keyframes"""
+
+    bl_idname = "vivant.pose_photo"
+    bl_label = "As in Photo"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
+        """Pose and face."""
+        from .. import rig
+
+        rig.pose_as_in_photo(active_avatar(context))
+        return {"FINISHED"}
+
+
+class PoseAtRest(_OnRig):
+    """Stand with arms stretched out (the rest pose) and a still face. Sets no keyframes"""
+
+    bl_idname = "vivant.pose_rest"
+    bl_label = "Rest Pose"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
+        """Pose and face."""
+        from .. import rig
+
+        rig.stand_at_rest(active_avatar(context))
+        return {"FINISHED"}
+
+
+class KeyFace(_OnRig):
+    """Set keyframes for jaw, eyes and all expressions at the current frame"""
+
+    bl_idname = "vivant.key_face"
+    bl_label = "Key Face"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
+        """Bones and shape keys."""
+        armature = active_avatar(context)
+        for name in FACE_BONES:
+            armature.pose.bones[name].keyframe_insert("rotation_quaternion", group=name)
+        body = body_of(armature)
+        for block in expressions.blocks_of(body).values() if body else ():
+            block.keyframe_insert("value")
+        return {"FINISHED"}
+
+
+class ResetFace(_OnRig):
+    """Close the mouth, look straight ahead, and set all expressions to 0. Sets no keyframes"""
+
+    bl_idname = "vivant.reset_face"
+    bl_label = "Reset Face"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
+        """Bones and shape keys."""
+        armature = active_avatar(context)
+        for name in FACE_BONES:
+            armature.pose.bones[name].rotation_quaternion = (1, 0, 0, 0)
+        body = body_of(armature)
+        for block in expressions.blocks_of(body).values() if body else ():
+            block.value = 0.0
+        return {"FINISHED"}
+
+
+def needs_avatar(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
+    """Part of a `poll`: whether it is clear which avatar is meant; says what to do if not."""
+    if active_avatar(context) is not None:
+        return True
+    operator.poll_message_set("Select the armature of an avatar, or add one to the scene first")
+    return False
+
+
+CLASSES = (CreateRig, PoseAsInPhoto, PoseAtRest, KeyFace, ResetFace)
+
+
+def register() -> None:
+    """Add the operators."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+
+
+def unregister() -> None:
+    """Take them away."""
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
