@@ -58,6 +58,8 @@ class Ledger:
         pace = self._paces.pop(job_id, None)
         waiting = pace.waiting if pace else None
         info = replace(_with_step(job.info, waiting, -1.0), state=state, eta_s=-1.0, **changes)
+        if state == "finished":
+            info = replace(info, step=info.total)
         return self._record(job, info, job.deaths if deaths is None else deaths, waiting)
 
     def progress(self, job_id: str, step: Step) -> None:

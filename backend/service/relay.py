@@ -245,7 +245,7 @@ class Relay:
         """Tell how far takes are, finish those whose frames were all consumed."""
         for take in [take for take in stream.takes if take.started]:
             if take.acknowledged == len(take):
-                self._ledger.move(take.job, "finished", step=len(take), total=len(take))
+                self._ledger.move(take.job, "finished", stage="render", total=len(take))
                 self._remove(stream, take)
             elif take.acknowledged != take.told:
                 take.told = take.acknowledged
