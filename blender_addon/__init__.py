@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from . import backend_process, menu, pictures, preferences, properties, results, session
+from . import (
+    backend_process,
+    menu,
+    motion_properties,
+    pictures,
+    preferences,
+    preview,
+    properties,
+    render_properties,
+    results,
+    session,
+)
 from .operators import avatar as avatar_operators
 from .operators import backend as backend_operators
+from .operators import composite as composite_operators
+from .operators import edit_fit as edit_fit_operators
 from .operators import jobs as job_operators
+from .operators import motion as motion_operators
 from .operators import photo as photo_operators
+from .operators import preview as preview_operators
+from .operators import render as render_operators
+from .operators import rig as rig_operators
 from .panels import avatar as avatar_panel
 from .panels import backend as backend_panel
 from .panels import jobs as jobs_panel
+from .panels import motion as motion_panel
 from .panels import photo as photo_panel
+from .panels import render as render_panel
 
 bl_info = {  # read by Blender 3.4 alone; later ones read blender_manifest.toml
     "name": "Vivant",
@@ -33,9 +52,20 @@ MODULES = (
     photo_operators,
     avatar_operators,
     job_operators,
+    motion_properties,
+    rig_operators,
+    motion_operators,
+    edit_fit_operators,
+    render_properties,
+    preview,
+    composite_operators,
+    render_operators,
+    preview_operators,
     backend_panel,
     photo_panel,
     avatar_panel,
+    motion_panel,
+    render_panel,
     jobs_panel,
     menu,
 )

@@ -121,12 +121,12 @@ def unregister() -> None:
     stop()
 
 
-def start_mock(data: Path) -> Connection:
-    """Start the mock server in a thread. It needs nothing but what lies in the extension."""
+def start_mock(data: Path, pace: float = 1.0) -> Connection:
+    """Start the mock server in a thread. It needs nothing but what lies in the extension; `pace` stretches its jobs."""
     global _mock
     from ._shared.mock import MockServer
 
-    _mock = MockServer(data)
+    _mock = MockServer(data, pace=pace)
     return _mock.start()
 
 

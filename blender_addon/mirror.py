@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._shared.wire.codec import Envelope
 
 _jobs: dict[str, messages.JobInfo] = {}
+_ours: set[str] = set()  # jobs that the backend has not heard of: on their way to it, or not accepted
 _avatars: dict[str, messages.AvatarInfo] = {}
 _status: messages.Status | None = None
 _notice = ""
@@ -27,6 +28,11 @@ _notice = ""
 def job(name: str) -> messages.JobInfo | None:
     """The job with this id, None if the backend told of none."""
     return _jobs.get(name)
+
+
+def is_ours(name: str) -> bool:
+    """Whether the backend has not heard of this job."""
+    return name in _ours
 
 
 def avatar(name: str) -> messages.AvatarInfo | None:
@@ -49,8 +55,9 @@ def is_busy() -> bool:
 
 def take_jobs(envelope: Envelope) -> None:
     """The backend's list of jobs."""
+    kept = {name: _jobs[name] for name in _ours}
     _jobs.clear()
-    _jobs.update({info.job: info for info in cast(messages.Jobs, envelope.message).jobs})
+    _jobs.update({**kept, **{info.job: info for info in cast(messages.Jobs, envelope.message).jobs}})
     rewrite()
 
 
@@ -61,6 +68,7 @@ def take_job(envelope: Envelope) -> None:
         pictures.show(info.job, envelope.buffers["preview"])
     is_new = info.job not in _jobs
     _jobs[info.job] = info
+    _ours.discard(info.job)
     if is_new:
         rewrite()
         return
@@ -72,6 +80,7 @@ def take_job(envelope: Envelope) -> None:
 def submitted(job: str, task: str, name: str) -> None:
     """A job that was asked for a moment ago: shown before the backend knows of it."""
     _jobs[job] = messages.JobInfo(job, task, name, "queued", time.time(), message="Uploading the photo")
+    _ours.add(job)
     rewrite()
 
 
@@ -82,8 +91,9 @@ def not_accepted(job: str, error: VivantError) -> None:
 
 
 def forget_job(name: str) -> None:
-    """A job that the backend has dropped from its list."""
+    """A job that the backend has dropped from its list, or has never had on it."""
     _jobs.pop(name, None)
+    _ours.discard(name)
     rewrite()
 
 
@@ -134,6 +144,7 @@ def clear() -> None:
     """Forget what a backend told that is connected no longer."""
     global _status
     _jobs.clear()
+    _ours.clear()
     _avatars.clear()
     _status = None
     rewrite()

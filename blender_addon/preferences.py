@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 DOCTOR_ICONS = {"used": "CHECKMARK", "ready": "RADIOBUT_OFF", "absent": "REMOVE"}
 
+LOOK_AGAIN_S = 3.0
+
 _doctor: list[str] = []
+_found: tuple[str, float, Path | None] | None = None  # chosen, when, what
 
 
 class VivantPreferences(bpy.types.AddonPreferences):
@@ -103,8 +107,12 @@ def is_local() -> bool:
 
 
 def python() -> Path | None:
-    """The Python that runs the backend, None if none was found."""
-    return find_python(bpy.path.abspath(get().python))
+    """The Python that runs the backend, None if none was found. Looked for every few seconds: panels ask often."""
+    global _found
+    chosen = bpy.path.abspath(get().python)
+    if _found is None or _found[0] != chosen or time.monotonic() - _found[1] > LOOK_AGAIN_S:
+        _found = chosen, time.monotonic(), find_python(chosen)
+    return _found[2]
 
 
 def data_folder() -> Path:
@@ -153,5 +161,7 @@ def register() -> None:
 
 def unregister() -> None:
     """Take them away."""
+    global _found
     bpy.utils.unregister_class(VivantPreferences)
     _doctor.clear()
+    _found = None

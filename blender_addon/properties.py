@@ -66,7 +66,6 @@ class VivantSettings(bpy.types.PropertyGroup):
     photo: StringProperty(
         name="Photo",
         description="PNG, JPEG or WEBP of one person. An alpha channel is used as the matte",
-        subtype="FILE_PATH",
         update=_photo_changed,
     )
     person: IntProperty(

@@ -114,7 +114,10 @@ class OpenLog(_OnJob):
 
 
 def _forget(job: str) -> None:
-    session.call(messages.JobForget(job), on_reply=lambda _: mirror.forget_job(job))
+    if mirror.is_ours(job):
+        mirror.forget_job(job)
+    else:
+        session.call(messages.JobForget(job), on_reply=lambda _: mirror.forget_job(job))
 
 
 def _read_on(job: str, offset: int) -> None:

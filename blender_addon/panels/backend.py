@@ -9,8 +9,12 @@ import bpy
 from .. import backend_process, compat, mirror, preferences, properties, session
 from .drawing import VivantPanel, problem, sentence
 
-FIRST_RUN = "Vivant computes in a process of its own. Start it here; if it is not installed yet, the README says how."
-FIRST_RUN_REMOTE = "Vivant computes on another computer. Connect to it."
+FIRST_RUN = "Vivant computes in a process of its own. Start it to turn photos into avatars."
+FIRST_RUN_NOT_INSTALLED = (
+    "Vivant computes in a process of its own, which was not found here. Install it as the README says, or choose its "
+    "Python in the preferences."
+)
+FIRST_RUN_REMOTE = "Vivant computes on another computer. Connect to it to turn photos into avatars."
 
 
 def light() -> tuple[Any, str]:
@@ -65,8 +69,9 @@ class BackendPanel(VivantPanel, bpy.types.Panel):
             row.label(text="Starting ...", icon=compat.YELLOW)
             row.operator("vivant.stop_backend", text="", icon="CANCEL")
             return
-        local = preferences.is_local()
-        sentence(layout, context, FIRST_RUN if local else FIRST_RUN_REMOTE)
+        local, installed = preferences.is_local(), preferences.python() is not None
+        words = FIRST_RUN_REMOTE if not local else FIRST_RUN if installed else FIRST_RUN_NOT_INSTALLED
+        sentence(layout, context, words)
         row = layout.row(align=True)
         row.scale_y = 1.3
         row.operator("vivant.start_backend" if local else "vivant.connect_backend", icon="PLAY")

@@ -41,12 +41,18 @@ class VivantPanel:
 
 def sentence(layout: Any, context: bpy.types.Context, text: str, icon: str = "NONE") -> None:
     """A text in as many lines as the sidebar's width asks for."""
-    width = context.region.width if context.region else 260
-    pixels = width / context.preferences.system.ui_scale - MARGIN_PIXELS - (20 if icon != "NONE" else 0)
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for number, line in enumerate(textwrap.wrap(text, max(16, int(pixels / CHARACTER_PIXELS)))):
-        column.label(text=line, icon=icon if number == 0 else "NONE" if icon == "NONE" else "BLANK1")
+    for number, line in enumerate(textwrap.wrap(text, _letters(context) - (3 if icon != "NONE" else 0))):
+        column.label(text=line, icon="BLANK1" if number and icon != "NONE" else icon)
+
+
+def _letters(context: bpy.types.Context) -> int:
+    """How many letters stand side by side in this region."""
+    if bpy.app.background:
+        return 40
+    pixels = context.region.width / context.preferences.system.ui_scale - MARGIN_PIXELS
+    return max(16, int(pixels / CHARACTER_PIXELS))
 
 
 def problem(layout: Any, context: bpy.types.Context, text: str) -> Any:

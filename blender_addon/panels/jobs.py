@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import mirror, properties
-from .drawing import JOB_ICONS, VivantPanel, job_progress, problem, progress_text, sentence
+from .drawing import JOB_ICONS, VivantPanel, job_progress, problem, sentence
 
 
 class JobRows(bpy.types.UIList):
@@ -69,10 +69,10 @@ class JobsPanel(VivantPanel, bpy.types.Panel):
             return
         if info.state in ("queued", "running"):
             job_progress(self.layout, info)
-        elif info.error:
+        elif info.state == "failed":
             problem(self.layout, context, info.error)
         else:
-            sentence(self.layout, context, progress_text(info))
+            sentence(self.layout, context, info.error or info.message or info.state.capitalize())
 
 
 CLASSES = (JobRows, JobsPanel)

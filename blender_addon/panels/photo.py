@@ -5,9 +5,11 @@ from __future__ import annotations
 import bpy
 
 from .. import mirror, pictures, properties, results
+from ..operators.edit_fit import is_editing
 from .drawing import VivantPanel, job_progress, problem, sentence
 
 PICTURE_SCALE = 9.0
+EDITING = "Pose the armature until it lies over the person, then send it. Expressions are in Motion > Face."
 PARTS = {"face": "Face", "body": "Body", "left_hand": "Left hand", "right_hand": "Right hand", "legs": "Legs"}
 
 
@@ -21,6 +23,11 @@ class PhotoPanel(VivantPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         """The steps from a file to a fit that one can trust."""
         layout, settings = self.layout, properties.settings(context)
+        if is_editing(context):
+            sentence(layout, context, EDITING, icon="INFO")
+            layout.operator("vivant.send_fit", icon="EXPORT")
+            layout.operator("vivant.discard_fit", icon="X")
+            return
         if not settings.photo:
             row = layout.row()
             row.scale_y = 1.3
@@ -28,7 +35,7 @@ class PhotoPanel(VivantPanel, bpy.types.Panel):
             return
         row = layout.row(align=True)
         row.prop(settings, "photo", text="")
-        row.operator("vivant.choose_photo", text="", icon="IMAGE_DATA")
+        row.operator("vivant.choose_photo", text="", icon="FILEBROWSER")
         fit, job = results.fit(settings.register_job), mirror.job(settings.register_job)
         if icon := pictures.icon(settings.register_job if fit else settings.photo):
             layout.template_icon(icon, scale=PICTURE_SCALE)

@@ -100,7 +100,7 @@ class PretendedJob(Job):
         if stage == "training" and step % 5 == 4:
             preview = views.picture(*_small(width, height), turn=step / steps, done=(step + 1) / steps)
         if stage == "pictures":
-            self.files |= _file(step, width, height, self.info)
+            self.files |= {"photo.png": self.photo} | _file(step, width, height, self.info)
         self.done += 1
         left = (self.info.total - self.done) * STEP_S * pace
         message = f"{_WORDS[stage]} ({step + 1} of {steps})"
@@ -131,7 +131,7 @@ def _file(step: int, width: int, height: int, info: JobInfo) -> Files:
     """What one step of the last stage makes; the first three are a registration's."""
     large = [3 * size for size in _small(width, height)]
     makers: tuple[Callable[[], Files], ...] = (
-        lambda: {"overlay.png": png(views.overlay(*large))},
+        lambda: {"overlay.png": png(views.overlay(*large)), "registration.npz": views.judgement()},
         lambda: {"rig.npz": rig_bytes(views.rig(width, height))},
         lambda: {"texture.png": views.texture()},
         lambda: {"preview.png": png(views.picture(*large))},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,15 @@ def photo_joints() -> np.ndarray:
 def turn_table(height: int, views: int = 6) -> np.ndarray:
     """The person from all sides, side by side."""
     return np.concatenate([picture(height // 2, height, 2 * np.pi * k / views) for k in range(views)], axis=1)
+
+
+def judgement() -> bytes:
+    """What a client reads of `registration.npz`: how sure the fit is, and what it says of that."""
+    file = io.BytesIO()
+    parts = {"body": 0.9, "face": 0.8, "left_hand": 0.1, "right_hand": 0.7}
+    notes = ["Left hand not visible: relaxed pose used."]
+    np.savez(file, confidence_names=list(parts), confidence=list(parts.values()), notes=notes)
+    return file.getvalue()
 
 
 def texture() -> bytes:

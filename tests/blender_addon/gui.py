@@ -1,0 +1,144 @@
+"""A Blender with a window, on a screen of its own: asked by code, moved by a real mouse."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy
+import zmq
+
+import build_addon
+
+PROGRAMS = ("blender", "Xvfb", "xdotool", "import")
+SIZE = (1400, 1000)
+TAB = (-13, 165)  # of the fourth tab in the sidebar, from its top right corner
+
+
+def missing():
+    """What this computer lacks for a window; empty if nothing."""
+    return [program for program in PROGRAMS if shutil.which(program) is None]
+
+
+class Gui:
+    """`ask` evaluates code inside, `click` and `key` come from outside, as a user's would."""
+
+    def __init__(self, folder, display, blender):
+        self.folder, self.display, self.blender = folder, display, blender
+
+    def ask(self, code, timeout=60.0):
+        """The value of an expression, or None after statements; what it raises inside is raised here."""
+        partial = self.folder / "question.partial"
+        partial.write_text(code)
+        partial.replace(self.folder / "question.py")
+        answer = self.folder / "answer.json"
+        self._wait(answer.exists, timeout, code)
+        told = json.loads(answer.read_text())
+        answer.unlink()
+        if "error" in told:
+            raise AssertionError(told["error"])
+        return told["value"]
+
+    def until(self, code, timeout=60.0):
+        """Wait until the expression holds inside."""
+        self._wait(lambda: self.ask(code), timeout, code)
+
+    def click(self, x, y):
+        """Press the left button at a place of the screen. Blender needs the mouse to hover there first."""
+        self._xdotool("mousemove", str(int(x)), str(int(y)), "sleep", "0.4", "click", "1", "sleep", "0.4")
+
+    def scroll(self, x, y, notches):
+        """Turn the wheel there, down for positive notches."""
+        button = "5" if notches > 0 else "4"
+        self._xdotool(
+            "mousemove", str(int(x)), str(int(y)), "click", "--repeat", str(abs(notches)), button, "sleep", "0.4"
+        )
+
+    def key(self, name):
+        """Press a key where the mouse is."""
+        self._xdotool("key", name, "sleep", "0.4")
+
+    def open_tab(self):
+        """Click the tab Vivant in the sidebar."""
+        left, top, width, _ = self.ask("sidebar()")
+        self.click(left + width + TAB[0], top + TAB[1])
+
+    def screenshot(self, path, box=None):
+        """Save the screen, or the (left, top, width, height) of it."""
+        time.sleep(1.0)  # the software renderer draws slowly
+        crop = ["-crop", "{2}x{3}+{0}+{1}".format(*box), "+repage"] if box else []
+        subprocess.run(["import", "-window", "root", *crop, path], env=self._environment(), check=True)
+
+    def log(self):
+        """What Blender has printed."""
+        return (self.folder / "blender.log").read_text(errors="replace")
+
+    def _wait(self, condition, timeout, what):
+        end = time.monotonic() + timeout
+        while not condition():
+            assert self.blender.poll() is None, f"Blender has ended: {self.log()[-2000:]}"
+            assert time.monotonic() < end, f"{what!r} took longer than {timeout} s: {self.log()[-2000:]}"
+            time.sleep(0.05)
+
+    def _xdotool(self, *words):
+        subprocess.run(["xdotool", *words], env=self._environment(), check=True)
+
+    def _environment(self):
+        return {**os.environ, "DISPLAY": self.display}
+
+
+@contextmanager
+def blender(folder, **environment):
+    """A window with the staged extension enabled; both processes are gone afterwards."""
+    build_addon.stage(folder / "scripts" / "addons")
+    for name in ("config", "data"):
+        (folder / name).mkdir()
+    with _screen() as display:
+        variables = {
+            **os.environ,
+            "DISPLAY": display,
+            "LIBGL_ALWAYS_SOFTWARE": "1",
+            "PYTHONPATH": os.pathsep.join(_packages()),
+            "BLENDER_USER_RESOURCES": str(folder),
+            "BLENDER_USER_CONFIG": str(folder / "config"),
+            "BLENDER_USER_SCRIPTS": str(folder / "scripts"),
+            "BLENDER_USER_DATAFILES": str(folder / "data"),
+            "VIVANT_DATA": str(folder / "vivant"),
+            "VIVANT_GUI_FOLDER": str(folder),
+            **environment,
+        }
+        inside = Path(__file__).with_name("gui_inside.py")
+        command = ["blender", "--factory-startup", "--window-geometry", "0", "0", *map(str, SIZE), "--python", inside]
+        with (folder / "blender.log").open("wb") as log:
+            process = subprocess.Popen(command, env=variables, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            gui = Gui(folder, display, process)
+            gui.until("bpy.context.window_manager.windows[0].screen is not None", 120)
+            time.sleep(1.0)
+            yield gui
+        finally:
+            process.terminate()
+            process.wait(20)
+
+
+@contextmanager
+def _screen():
+    """An X display that nobody else uses; the server chooses its number."""
+    read, write = os.pipe()
+    command = ["Xvfb", "-displayfd", str(write), "-screen", "0", "{}x{}x24".format(*SIZE), "+extension", "GLX"]
+    server = subprocess.Popen(command, pass_fds=[write], stderr=subprocess.DEVNULL)
+    os.close(write)
+    try:
+        with os.fdopen(read) as pipe:
+            yield f":{pipe.readline().strip()}"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _packages():
+    """Where numpy and pyzmq lie here: Debian's Blender has the same Python, 3.11, but neither of them."""
+    return sorted({str(Path(package.__file__).parents[1]) for package in (numpy, zmq)})

@@ -1,0 +1,61 @@
+"""Runs inside the Blender under test: executes the code that the test leaves in a file, and answers in another one."""
+
+import json
+import os
+import sys  # noqa: F401 (for questions)
+import traceback
+from pathlib import Path
+
+import bpy
+
+FOLDER = Path(os.environ["VIVANT_GUI_FOLDER"])
+
+
+def prepare():
+    preferences = bpy.context.preferences
+    preferences.view.show_splash = False
+    preferences.system.viewport_aa = "OFF"
+    bpy.ops.preferences.addon_enable(module="vivant")
+    for area in bpy.context.window_manager.windows[0].screen.areas:
+        if area.type == "VIEW_3D":
+            area.spaces.active.show_region_ui = True
+
+
+def sidebar():
+    """Left, top, width and height of the 3D View's sidebar in screen pixels from the top left."""
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "UI")
+    return [region.x, window.height - region.y - region.height, region.width, region.height]
+
+
+def tick():
+    question = FOLDER / "question.py"
+    if question.exists():
+        code = question.read_text()
+        question.unlink()
+        write(answer_to(code))
+    return 0.05
+
+
+def answer_to(code):
+    """The value of an expression, or None for statements."""
+    try:
+        try:
+            compiled = compile(code, "question", "eval")
+        except SyntaxError:
+            exec(compile(code, "question", "exec"), globals())
+            return {"value": None}
+        return {"value": eval(compiled, globals())}
+    except Exception:
+        return {"error": traceback.format_exc()}
+
+
+def write(answer):
+    partial = FOLDER / "answer.partial"
+    partial.write_text(json.dumps(answer, default=str))
+    partial.replace(FOLDER / "answer.json")
+
+
+prepare()
+bpy.app.timers.register(tick, first_interval=0.5, persistent=True)
