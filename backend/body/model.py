@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -55,10 +56,7 @@ class BodyModel(Posable):
         Raises:
             VivantError: the file is not an SMPL-X-format `.npz`; the message names the missing or wrong key.
         """
-        if path is not None:
-            return _build(read_body(path))
-        with resources.as_file(resources.files("backend.body.assets") / "open_body.npz") as packaged:
-            return _build(read_body(packaged))
+        return _packaged() if path is None else _build(read_body(path))
 
     def map_expression(
         self,
@@ -78,6 +76,13 @@ class BodyModel(Posable):
             elif column.any():
                 dropped.append(name)
         return mapped, tuple(dropped)
+
+
+@cache
+def _packaged() -> BodyModel:
+    """Read once: a process that builds and renders asks for it again and again, and it takes a second."""
+    with resources.as_file(resources.files("backend.body.assets") / "open_body.npz") as path:
+        return _build(read_body(path))
 
 
 def _build(arrays: BodyArrays) -> BodyModel:

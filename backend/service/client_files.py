@@ -12,6 +12,8 @@ from backend.stages import Avatar
 from shared.rig import save_rig
 
 RIG, TEXTURE = "rig.npz", "texture.png"
+FINER = 2
+"""Texels of the texture per texel of the avatar, along each side."""
 
 
 def add_client_files(folder: Path, avatar: Avatar, model: BodyModel) -> None:
@@ -21,6 +23,6 @@ def add_client_files(folder: Path, avatar: Avatar, model: BodyModel) -> None:
         VivantError: the folder cannot be written to.
     """
     if not (folder / TEXTURE).exists():
-        write_picture(folder / TEXTURE, bake(avatar, model))
+        write_picture(folder / TEXTURE, bake(avatar, model, FINER * avatar.info["settings"]["texture"]))
     if not (folder / RIG).exists():
         save_rig(folder / RIG, rig_of(avatar.registration, model))

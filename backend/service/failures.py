@@ -35,7 +35,7 @@ def failed(job: str, folder: Path, stage: str, error: BaseException, device: tor
 
 def out_of_memory(error: BaseException) -> bool:
     """Whether memory did not suffice: Python's or numpy's, torch's on the GPU, or torch's on the CPU."""
-    allocator = isinstance(error, RuntimeError) and "not enough memory" in str(error)
+    allocator = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     return allocator or isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
 
 

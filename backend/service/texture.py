@@ -17,13 +17,12 @@ from backend.service.texture_map import corner_uvs
 from backend.stages import Avatar
 from shared.camera import Camera
 
-SIZE = 1024
 NEAREST = 4
 CLOSE = 5e-4
 """Metres. A Gaussian nearer than this counts no more than one at this distance."""
 
 
-def bake(avatar: Avatar, model: BodyModel, size: int = SIZE) -> np.ndarray:  # [size, size, 3] uint8 sRGB
+def bake(avatar: Avatar, model: BodyModel, size: int) -> np.ndarray:  # [size, size, 3] uint8 sRGB
     """The texture for `texture_map.corner_uvs`: first row is v = 1. What no triangle covers repeats its neighbour."""
     surface = clothed_surface(model, avatar.registration)
     face, barycentric = _texels(corner_uvs(model, surface), size)

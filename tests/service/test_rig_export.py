@@ -142,7 +142,7 @@ def test_hair_and_eyes_keep_their_own_colours(haired, model):
 def test_an_avatar_of_the_command_line_gets_its_files_once(avatar_folder, model, tmp_path):
     avatar = load_avatar(avatar_folder, model)
     add_client_files(tmp_path, avatar, model)
-    assert Image.open(tmp_path / "texture.png").size == (1024, 1024)
+    assert Image.open(tmp_path / "texture.png").size == (256, 256)
     load_rig(tmp_path / "rig.npz")
     before = (tmp_path / "texture.png").stat().st_mtime_ns
     add_client_files(tmp_path, avatar, model)
