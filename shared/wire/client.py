@@ -112,6 +112,10 @@ class Client:
             raise WireError("forked", "This client belongs to the process that made it. Make another one here.")
         envelope = Envelope(message, {name: np.asarray(value) for name, value in buffers.items()}, session=self.session)
         parts: list[Part] = [bytes(part) for part in encode(envelope)]  # the caller may change its arrays at once
+        if max(map(len, parts)) > limits.CONTROL_PART_BYTES:  # the server would hang up on it without a word
+            raise WireError(
+                "too_large", f"An array of {message.kind} is too long for one message. Ask for less at once."
+            )
         with self._lock:
             if self._over is None and (answer is not None or self.state == "ready"):
                 self._requests.put(_Request(envelope.id, parts, time.monotonic() + timeout, answer))
