@@ -32,6 +32,17 @@ class Contact:
         return cls(**json.loads(stream.readline()))
 
 
+def end_with(stream: TextIO) -> None:
+    """End this process when the standard input ends, for then the server is gone."""
+
+    def wait() -> None:
+        while stream.readline():
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, name="end", daemon=True).start()
+
+
 class Link:
     """What the worker's main thread sees of the server: work to take, a way to answer, and what was cancelled."""
 

@@ -84,6 +84,8 @@ class Painter:
     def _slot(self, work: WorkRender) -> memoryview:
         path = Path(work.ring)
         if path not in self._rings:
+            for gone in [one for one in self._rings if not one.exists()]:
+                self._rings.pop(gone).close()
             self._rings[path] = Ring.open(path)
         return self._rings[path].slot(work.slot)
 

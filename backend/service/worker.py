@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import threading
 from collections.abc import Sequence
 
-from backend.service.link import Contact, Link
+from backend.service.link import Contact, Link, end_with
 
 LOWER_PRIORITY = 10
 """Niceness of a build: both kinds of worker may use all cores, but frames come first."""
@@ -28,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--connect", required=True, metavar="ENDPOINT")
     chosen = parser.parse_args(arguments)
     link = Link(chosen.connect, Contact.read(sys.stdin))
-    threading.Thread(target=_end_with_server, name="end", daemon=True).start()
+    end_with(sys.stdin)
     # Torch is imported behind the link: the server hears from this process while that takes seconds.
     if chosen.role == "build":
         step_back()
@@ -50,12 +49,6 @@ def step_back() -> None:
         kernel.SetPriorityClass(kernel.GetCurrentProcess(), BELOW_NORMAL_PRIORITY_CLASS)
     else:
         os.nice(LOWER_PRIORITY)
-
-
-def _end_with_server() -> None:
-    while sys.stdin.readline():
-        pass
-    os._exit(0)
 
 
 if __name__ == "__main__":

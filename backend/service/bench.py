@@ -1,0 +1,211 @@
+"""`vivant bench wire`: what the way from a worker's pixels to the client's costs, beside a bare socket and a copy."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zmq
+
+from backend.progress import Event, Progress, silent
+from backend.service import bench_peers as peers
+from shared.wire.calls import connect
+from shared.wire.client import Client
+from shared.wire.codec import Buffers, Envelope
+from shared.wire.connection import Connection, load_connection
+from shared.wire.errors import WireError
+from shared.wire.messages import AvatarImport, Frame, Ping, RenderCredit, RenderLive
+from shared.wire.sockets import FRAMES
+
+Row = dict[str, Any]
+FRAMES_MEASURED, WARM_UP = 600, 60
+CREDIT = 3
+AHEAD = 2
+"""Requests under way: one frame travels while the next is made."""
+CONNECTIONS = 30
+PING_EVERY_S = 0.005
+EXPRESSIONS = tuple(f"expression{number}" for number in range(52))
+
+
+def bench_wire(progress: Progress = silent, count: int = FRAMES_MEASURED) -> list[Row]:
+    """Measure all rows in one run, on one computer, `count` frames each.
+
+    A frame is what a 1080p view of an avatar takes whose box is a quarter of the picture: RGBA8 and 16-bit depth.
+    """
+    rows: list[Row] = []
+    for name, measure in (
+        ("memory copy", _copy),
+        ("bare pair", lambda n: _bare(n, curve=False)),
+        ("bare pair, CURVE", lambda n: _bare(n, curve=True)),
+    ):
+        progress(Event("wire", len(rows), 7, name))
+        rows.append({"what": name, **_statistics(measure(count))})
+    with _server() as connection:
+        progress(Event("wire", 3, 7, "live frames, CURVE"))
+        with connect(connection, "bench") as client:
+            avatar = _avatar(client)
+            client.post(RenderCredit(CREDIT))
+            gaps, latency = _live(client, avatar, count)
+            rows.append({"what": "live frames, CURVE", **_statistics(gaps)})
+            rows[-1]["over_bare"] = round(rows[-1]["mean_ms"] / rows[2]["mean_ms"], 2)
+            rows.append({"what": "request to frame", **_statistics(latency, rate=False)})
+            progress(Event("wire", 5, 7, "control"))
+            rows.append({"what": "ping while frames come", **_statistics(_pings(client, avatar, count), rate=False)})
+        progress(Event("wire", 6, 7, "hello"))
+        rows.append({"what": "hello to ready", **_statistics(_hellos(connection), rate=False)})
+    progress(Event("wire", 7, 7))
+    return rows
+
+
+def _statistics(seconds: list[float], rate: bool = True) -> Row:
+    milliseconds = np.array(seconds) * 1000
+    percentiles = {f"p{p}_ms": round(float(np.percentile(milliseconds, p)), 2) for p in (50, 99)}
+    row = {"mean_ms": round(float(milliseconds.mean()), 2), **percentiles}
+    return {"per_s": round(1 / float(np.mean(seconds)), 1), **row} if rate else row
+
+
+def _copy(count: int) -> list[float]:
+    """Seconds that copying one frame's bytes takes."""
+    rgba, depth = peers.pixels()
+    targets = np.empty_like(rgba), np.empty_like(depth)
+    taken = []
+    for _ in range(count):
+        began = time.perf_counter()
+        np.copyto(targets[0], rgba)
+        np.copyto(targets[1], depth)
+        taken.append(time.perf_counter() - began)
+    return taken
+
+
+def _bare(count: int, *, curve: bool) -> list[float]:
+    """Seconds between frames that another process pushes as fast as it can, each copied out."""
+    context = zmq.Context()
+    socket = context.socket(zmq.PULL)
+    socket.set(zmq.RCVHWM, FRAMES.queue)
+    public, secret = zmq.curve_keypair()
+    if curve:
+        socket.set(zmq.CURVE_SERVER, 1)
+        socket.set(zmq.CURVE_SECRETKEY, secret)
+    port = socket.bind_to_random_port("tcp://127.0.0.1")
+    kept = [np.empty(array.nbytes, np.uint8) for array in peers.pixels()]
+    command = [sys.executable, "-m", peers.MODULE, "push", f"tcp://127.0.0.1:{port}", public.decode() if curve else ""]
+    with subprocess.Popen(command) as pusher:
+        arrived = []
+        for _ in range(WARM_UP + count):
+            _, *parts = socket.recv_multipart(copy=False)
+            for target, part in zip(kept, parts, strict=True):
+                np.copyto(target, np.frombuffer(part.buffer, np.uint8))
+            arrived.append(time.perf_counter())
+        pusher.kill()
+    context.destroy(linger=0)
+    return np.diff(arrived[WARM_UP - 1 :]).tolist()
+
+
+@contextmanager
+def _server() -> Iterator[Connection]:
+    with tempfile.TemporaryDirectory() as data:
+        command = [sys.executable, "-m", peers.MODULE, "server", data]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            try:
+                yield load_connection(Path(json.loads(process.stdout.readline())["connection"]))
+            finally:
+                process.send_signal(signal.SIGTERM)
+
+
+def _avatar(client: Client) -> str:
+    """The id of an avatar that only looks like one: the workers of this bench load nothing."""
+    avatar, gaussians = str(uuid.uuid4()), json.dumps({"face": {"shape": [1]}}).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "avatar.json").write_text(json.dumps({"body_sha256": "0" * 64}), encoding="utf-8")
+        (Path(folder) / "gaussians.safetensors").write_bytes(len(gaussians).to_bytes(8, "little") + gaussians)
+        (Path(folder) / "registration.npz").write_bytes(b"")
+        _patiently(client, AvatarImport(avatar, folder, "bench"))
+    return avatar
+
+
+def _patiently(client: Client, message: AvatarImport) -> None:
+    """Ask again while the server's workers start."""
+    while True:
+        try:
+            client.call(message)
+            return
+        except WireError as error:
+            if error.code != "busy":
+                raise
+            time.sleep(0.05)
+
+
+def _live(client: Client, avatar: str, count: int) -> tuple[list[float], list[float]]:
+    """Seconds between frames, each copied out, and seconds from each request to its frame."""
+    view, newest = str(uuid.uuid4()), -1
+    asked: list[float] = []
+    arrived: list[float] = []
+    latency: list[float] = []
+    kept = {"rgba": np.empty_like(peers.pixels()[0]), "depth": np.empty_like(peers.pixels()[1])}
+    while len(arrived) < WARM_UP + count:
+        while len(asked) - 1 - newest < AHEAD:
+            asked.append(time.perf_counter())
+            client.post(_request(view, len(asked) - 1, avatar), _posture())
+        came = client.inbox.get()
+        if not isinstance(came, Envelope) or not isinstance(came.message, Frame):
+            continue
+        client.post(RenderCredit(1))
+        if came.message.view == view:
+            for name, target in kept.items():
+                np.copyto(target, came.buffers[name])
+            newest = came.message.seq
+            arrived.append(time.perf_counter())
+            latency.append(arrived[-1] - asked[newest])
+    return np.diff(arrived[WARM_UP - 1 :]).tolist(), latency[WARM_UP:]
+
+
+def _pings(client: Client, avatar: str, count: int) -> list[float]:
+    """Seconds that pings take while frames come as fast as they can."""
+    taken = []
+    stream = threading.Thread(target=_live, args=(client, avatar, count))
+    stream.start()
+    while stream.is_alive():
+        began = time.perf_counter()
+        client.call(Ping())
+        taken.append(time.perf_counter() - began)
+        time.sleep(PING_EVERY_S)
+    return taken
+
+
+def _hellos(connection: Connection) -> list[float]:
+    """Seconds from nothing to a session that answers."""
+    taken = []
+    for _ in range(CONNECTIONS):
+        began = time.perf_counter()
+        with connect(connection, "bench"):
+            taken.append(time.perf_counter() - began)
+    return taken
+
+
+def _request(view: str, seq: int, avatar: str) -> RenderLive:
+    return RenderLive(view, seq, avatar, peers.WIDTH, peers.HEIGHT, EXPRESSIONS)
+
+
+def _posture() -> Buffers:
+    """As many numbers as an animated avatar sends for each frame."""
+    shapes = {
+        "full_pose": (1, 165),
+        "transl": (1, 3),
+        "expression": (1, len(EXPRESSIONS)),
+        "world_to_camera": (1, 4, 4),
+        "K": (1, 3, 3),
+    }
+    buffers = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+    return {**buffers, "world_to_camera": np.eye(4, dtype=np.float32)[None], "K": np.eye(3, dtype=np.float32)[None]}
