@@ -132,11 +132,13 @@ class MockServer:
             return self._greet(peer, message)
         if isinstance(message, Join):
             return self._join(peer, message)
-        session = self._sessions.get(envelope.session)
-        if session is None or session.control != peer:
+        name, session = next(
+            (item for item in self._sessions.items() if item[1].control == peer), ("", None)
+        )  # pings and farewells name no session
+        if session is None:
             raise WireError("unknown_session", "Say hello first.", retryable=True)
         if isinstance(message, Bye):
-            del self._sessions[envelope.session]
+            del self._sessions[name]
         if isinstance(message, (Bye, ServerStop)):
             return Ok()
         return self._desk.answer(message, envelope.buffers, session.stream, self._tell)
