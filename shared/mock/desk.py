@@ -177,7 +177,7 @@ class Desk:
 
     @answer.register
     def _(self, message: m.RenderCredit, buffers: Buffers, stream: Stream, tell: Tell) -> None:
-        stream.grant(message.frames)
+        stream.grant(message.frames, tell)
 
     @answer.register
     def _(self, message: m.MemoryFree, *_: object) -> Message:

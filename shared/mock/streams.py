@@ -56,11 +56,17 @@ class Stream:
         self.under_way.clear()
         self.drawn.clear()
 
-    def grant(self, frames: int) -> None:
+    def grant(self, frames: int, tell: Tell) -> None:
         """Credit came; what was under way longest has arrived."""
         self.credit = min(self.credit + frames, limits.CREDIT)
         for _ in range(min(frames, len(self.under_way))):
-            self.under_way.popleft()
+            job, _row = self.under_way.popleft()
+            if job and job.info.state == "running" and job.row == job.info.total and not self._holds(job):
+                job.change(tell, state="finished", step=job.row)
+
+    def _holds(self, job: RenderJob) -> bool:
+        """Whether a frame of this job is not acknowledged yet."""
+        return any(one is job for one, _ in self.under_way) or any(one is job for _, one, _ in self.drawn)
 
     def next(self, tell: Tell) -> Envelope | None:
         """The next message that may be sent, if there is one."""
@@ -76,13 +82,13 @@ class Stream:
         return envelope
 
     def _draw(self, tell: Tell) -> None:
-        while self.jobs and (self.jobs[0].info.state in FINAL_STATES):
+        while self.jobs and self.jobs[0].info.state in FINAL_STATES:
             self.jobs.popleft()
         if self.live:
             view = next(iter(self.live))
             request, buffers = self.live.pop(view)
             self.drawn += ((one, None, 0) for one in _live_frame(request, buffers))
-        elif self.jobs:
+        elif self.jobs and self.jobs[0].row < self.jobs[0].info.total:
             job = self.jobs[0]
             self.drawn += ((one, job, job.row) for one in _job_frame(job))
             job.row += 1
@@ -90,9 +96,7 @@ class Stream:
 
 
 def _report(job: RenderJob, tell: Tell) -> None:
-    if job.row == job.info.total:
-        job.change(tell, state="finished", stage="render", step=job.row)
-    elif job.info.state != "running" or job.row % EVERY == 0:
+    if job.info.state != "running" or job.row % EVERY == 0:
         job.change(tell, state="running", stage="render", step=job.row)
 
 

@@ -92,10 +92,10 @@ def follow(
     client: Client, job: str, since: int = 0, on_preview: Callable[[np.ndarray], None] | None = None
 ) -> Iterator[JobEvent]:
     """What happens to a job after event `since`, each event once and in order, until it is final."""
-    seen = since
+    seen, state = since, ""
     _attend(client)
     client.call(JobEvents(job, seen))
-    while True:
+    while state not in FINAL_STATES or not client.inbox.empty():  # of a resumed job, more lies behind a final event
         came = _next(client)
         if came is None:
             client.call(JobEvents(job, seen))
@@ -106,12 +106,10 @@ def follow(
         if event.info.last_event > seen + 1:  # what lies between was dropped: all comes again, in order
             client.call(JobEvents(job, seen))
             continue
-        seen = event.info.last_event
+        seen, state = event.info.last_event, event.info.state
         if on_preview and "preview" in came.buffers:
             on_preview(came.buffers["preview"])
         yield event
-        if event.info.state in FINAL_STATES:
-            return
 
 
 def finish(client: Client, job: str) -> JobInfo:

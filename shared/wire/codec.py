@@ -191,10 +191,15 @@ def _layout(name: str, entry: dict[str, Any], wanted: Buffer, sizes: dict[str, i
         for size, letter in zip(shape, wanted.shape, strict=True)
     )
     if not fits:
-        raise WireError("malformed", f"{name} has the shape {shape[:8]}; it must be {list(wanted.shape)}.", name)
+        raise WireError("malformed", f"{name} has the shape {shape[:8]}; it must be {_told(wanted, sizes)}.", name)
     if type(nbytes) is not int or nbytes != math.prod(shape) * DTYPES[dtype].itemsize:
         raise WireError("malformed", f"{name} does not announce the bytes that its shape needs.", name)
     return DTYPES[dtype], shape, nbytes
+
+
+def _told(wanted: Buffer, sizes: dict[str, int]) -> str:
+    letters = [f"{size} ({sizes[size]})" if size in sizes else str(size) for size in wanted.shape]
+    return f"[{', '.join(letters)}]"
 
 
 def _unpacked(name: str, entry: dict[str, Any], part: Part, nbytes: int) -> Part:
