@@ -23,6 +23,7 @@ from . import mirror
 from ._shared.errors import VivantError
 from ._shared.wire import messages
 from ._shared.wire.errors import WireError
+from ._shared.wire.limits import REPLY_S
 
 if TYPE_CHECKING:  # numpy and pyzmq are loaded by the first connection: enabling the extension stays fast
     from ._shared.wire.client import Client
@@ -99,10 +100,11 @@ def call(
     buffers: Mapping[str, Any] | None = None,
     on_reply: Callable[[Envelope], None] = lambda envelope: None,
     on_error: OnError = mirror.notice,
+    timeout: float = REPLY_S,
 ) -> None:
     """Send and return at once. One of the callbacks is called later, on the main thread."""
     try:
-        future = _connected().send(message, buffers or {})
+        future = _connected().send(message, buffers or {}, timeout)
     except VivantError as error:
         on_error(error)
         return

@@ -39,7 +39,7 @@ class _Import:
     envelope: Envelope
     folder: Path
     info: AvatarInfo
-    worker: Worker
+    worker: Worker | None = None  # none is ready yet
 
 
 class AvatarDesk:
@@ -62,7 +62,7 @@ class AvatarDesk:
         asked = envelope.message
         assert isinstance(asked, AvatarOpen)
         info = self._library.owned(session.owner, asked.avatar).info
-        for worker in self._pool.idle("render")[:1]:
+        for worker in self._pool.ready("render")[:1]:
             self._pool.send(worker, WorkOpen(asked.avatar, str(self._library.folder(asked.avatar))))
         return AvatarIs(self._with_open(info))
 
@@ -100,23 +100,26 @@ class AvatarDesk:
             return AvatarIs(self._with_open(known.info))
         if known is not None or asked.avatar in self._imports or self._journal.job(asked.avatar) is not None:
             raise WireError("conflict", "This id is taken. Take a new one.", "avatar")
-        worker = next(iter(self._pool.idle("render")), None)
-        if worker is None:
-            raise WireError("busy", "The render worker is not ready. Try again in some seconds.", retryable=True)
+        if trouble := self._pool.trouble("render"):
+            raise WireError("failed", trouble, retryable=True)
         target = self._library.folder(f".{asked.avatar}.partial")
         self._background.run(
             lambda: copied(Path(asked.folder), target, asked.avatar, asked.name),
-            lambda info: self._look(_Import(session, envelope, target, info, worker)),
+            lambda info: self._look(_Import(session, envelope, target, info)),
             lambda error: self._drop_import(session, envelope, target, error),
         )
         return None
 
     def _look(self, found: _Import) -> None:
-        self._imports[found.info.avatar] = found
-        self._pool.send(found.worker, WorkOpen(found.info.avatar, str(found.folder)))
+        worker = next(iter(self._pool.ready("render")), None)
+        self._imports[found.info.avatar] = replace(found, worker=worker)
+        if worker is not None:
+            self._pool.send(worker, WorkOpen(found.info.avatar, str(found.folder)))
 
     def memory_changed(self, worker: Worker) -> None:
-        """A worker told what it has open: an import among it is good."""
+        """A worker is ready, or told what it has open: an import among it is good."""
+        for found in [found for found in self._imports.values() if found.worker is None]:
+            self._look(found)
         for avatar in set(worker.memory.avatars) & self._imports.keys():
             found = self._imports.pop(avatar)
             info = replace(found.info, size=folder_size(found.folder))

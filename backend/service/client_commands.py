@@ -87,9 +87,9 @@ def _submit(
     return _followed(client, job, progress)
 
 
-def _followed(client: Client, job: str, progress: Progress) -> list[object]:
-    """Wait for a job, showing its progress. Ctrl-C leaves it running."""
-    for event in calls.follow(client, job):
+def _followed(client: Client, job: str, progress: Progress, since: int = 0) -> list[object]:
+    """Wait for a job, showing its progress after event `since`. Ctrl-C leaves it running."""
+    for event in calls.follow(client, job, since):
         info = event.info
         if info.state == "running" and info.total:
             progress(Event(info.stage, info.step, info.total, info.message))
@@ -137,8 +137,8 @@ def _cancel(client: Client, arguments: Namespace, progress: Progress) -> Iterabl
 
 def _resume(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
     job = _job_id(client, arguments.job)
-    client.call(JobResume(job))
-    return _followed(client, job, progress)
+    since = ask(client, JobResume(job), JobIs).info.last_event
+    return _followed(client, job, progress, since)
 
 
 def _forget(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:

@@ -50,6 +50,7 @@ def render_motion(client: Client, avatar: str, arguments: Namespace, progress: P
         **_posed(motion.full_pose[:JOB_FRAMES], motion.transl[:JOB_FRAMES], motion.expression[:JOB_FRAMES]),
         **_seen(cameras),
     }
+    arguments.out.mkdir(parents=True, exist_ok=True)
     for number, rgba, depth in calls.frames(client, request, buffers):
         _write(arguments.out / f"{number:06d}.{arguments.format}", rgba, depth)
         progress(Event("render", number + 1, len(motion)))

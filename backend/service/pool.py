@@ -112,9 +112,13 @@ class Pool:
         running = [place.worker for place in self._places if place.worker is not None]
         return [worker for worker in running if role in ("", worker.role)]
 
+    def ready(self, role: str) -> list[Worker]:
+        """Those that have started, whatever they do now."""
+        return [worker for worker in self.workers(role) if worker.ready is not None]
+
     def idle(self, role: str) -> list[Worker]:
         """Those that are ready and have nothing to do."""
-        return [worker for worker in self.workers(role) if worker.ready is not None and not worker.busy]
+        return [worker for worker in self.ready(role) if not worker.busy]
 
     def send(self, worker: Worker, message: Message, buffers: Buffers | None = None) -> None:
         """Tell a worker something. A worker that takes nothing is found hanging by its silence."""

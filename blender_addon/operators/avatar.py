@@ -15,6 +15,8 @@ from .photo import needs_photo, not_running, submit
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import OperatorReturnItems
 
+IMPORT_S = 120.0  # a worker may have to start first, and makes rig and texture
+
 
 class BuildAvatar(bpy.types.Operator):
     """Build the avatar from the photo, from its fit if there is one. Takes minutes; Blender stays free"""
@@ -162,7 +164,8 @@ class ImportAvatar(bpy.types.Operator):
         from .._shared.wire.calls import new_id
 
         folder = bpy.path.abspath(self.directory).rstrip("/\\")
-        session.call(messages.AvatarImport(new_id(), folder), on_reply=mirror.take_avatar)
+        request = messages.AvatarImport(new_id(), folder)
+        session.call(request, on_reply=mirror.take_avatar, timeout=IMPORT_S)
         return {"FINISHED"}
 
 
