@@ -25,7 +25,8 @@ PACKED_FROM = 16 * 1024
 """Bytes; smaller buffers are not worth packing."""
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.S)
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)
+"""The last quote may be missing: else each quote of a text without end would be tried as its beginning."""
 _BRACKET = re.compile(rb"[][{}]")
 
 
