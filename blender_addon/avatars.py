@@ -15,7 +15,7 @@ FIT_KEY = "vivant_fit_job"
 
 def avatars_of(scene: bpy.types.Scene) -> list[bpy.types.Object]:
     """The armatures of all avatars in the scene, by name."""
-    found = [item for item in scene.objects if item.type == "ARMATURE" and AVATAR_KEY in item]
+    found = [item for item in scene.objects if item.type == "ARMATURE" and item.get(AVATAR_KEY)]
     return sorted(found, key=lambda item: item.name)
 
 
@@ -24,7 +24,7 @@ def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
     item = context.active_object
     if item is not None and item.type == "MESH" and item.parent is not None:
         item = item.parent
-    if item is not None and item.type == "ARMATURE" and AVATAR_KEY in item:
+    if item is not None and item.type == "ARMATURE" and item.get(AVATAR_KEY):
         return item
     found = avatars_of(context.scene)
     return found[0] if len(found) == 1 else None
@@ -33,5 +33,5 @@ def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
 def body_of(armature: bpy.types.Object) -> bpy.types.Object | None:
     """The proxy body that this armature bends; of a foreign armature the mesh that has expressions."""
     meshes = [child for child in armature.children if child.type == "MESH"]
-    ours = [mesh for mesh in meshes if expressions.NAMES_KEY in mesh]
+    ours = [mesh for mesh in meshes if mesh.get(expressions.NAMES_KEY) is not None]
     return next(iter(ours or [mesh for mesh in meshes if expressions.names_of(mesh)]), None)

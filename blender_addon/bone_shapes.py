@@ -37,8 +37,9 @@ def assign(armature: bpy.types.Object, rig: Rig) -> None:
         end = _end(rig.joints, joint)
         bone.custom_shape = ring
         bone.use_custom_shape_bone_size = False
-        bone.custom_shape_translation = end * _PLACES.get(name, 0.5)
-        bone.custom_shape_rotation_euler = Vector((0.0, 1.0, 0.0)).rotation_difference(Vector(end)).to_euler()
+        bone.custom_shape_translation = (end * _PLACES.get(name, 0.5)).tolist()
+        way = Vector(end.tolist())
+        bone.custom_shape_rotation_euler = Vector((0.0, 1.0, 0.0)).rotation_difference(way).to_euler()
         bone.custom_shape_scale_xyz = (_RADII.get(name) or _radius(rig, joint, end),) * 3
         compat.bone_colour(bone, _COLOURS.get(name.split("_")[0], _MIDDLE))
 

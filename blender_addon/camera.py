@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 import numpy as np
+from mathutils import Matrix
 
 from ._shared.camera import Camera
 from ._shared.errors import VivantError
@@ -62,8 +65,8 @@ def set_camera(item: bpy.types.Object, camera: Camera) -> float:
     Returns:
         the pixel aspect y / x that the scene's render settings must have; 1 for square pixels.
     """
-    item.matrix_world = camera_to_blender(camera.world_to_camera).T  # Blender's sequences are columns
-    lens = item.data
+    item.matrix_world = Matrix(camera_to_blender(camera.world_to_camera).tolist())
+    lens: Any = item.data
     lens.type, lens.sensor_fit, lens.sensor_width = "PERSP", "HORIZONTAL", SENSOR_MM
     fx, fy = camera.K[0, 0], camera.K[1, 1]
     lens.lens = fx * SENSOR_MM / camera.width

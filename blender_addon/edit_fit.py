@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -43,7 +44,8 @@ def open_editor(context: bpy.types.Context, rig: Rig, photo: Path, job: str) -> 
     for name in _CHOICES:
         setattr(scene.vivant, name, getattr(before.vivant, name))
     context.window.scene = scene
-    camera = Camera(*map(int, rig.image_size), rig.K.astype(np.float64), rig.world_to_camera.astype(np.float64))
+    width, height = map(int, rig.image_size)
+    camera = Camera(width, height, rig.K.astype(np.float64), rig.world_to_camera.astype(np.float64))
     _look_through(scene, camera, photo)
     armature = rigs.create(context, rig, None, "Fit", job)
     armature.location = (0, 0, 0)  # the photo's world, wherever the cursor is
@@ -68,7 +70,7 @@ def _look_through(scene: bpy.types.Scene, camera: Camera, photo: Path) -> None:
     picture.alpha, picture.display_depth, picture.frame_method = PHOTO_ALPHA, "FRONT", "STRETCH"
 
 
-def _views(context: bpy.types.Context) -> list[bpy.types.SpaceView3D]:
+def _views(context: bpy.types.Context) -> list[Any]:
     areas = context.window.screen.areas if context.window else ()
     return [area.spaces.active for area in areas if area.type == "VIEW_3D"]
 
@@ -88,7 +90,7 @@ def corrected(context: bpy.types.Context) -> CorrectedFit:
 def close_editor(context: bpy.types.Context) -> bpy.types.Scene:
     """Go back to the scene that the editor was opened from, and remove the editor with all that is in it."""
     editor = context.scene
-    before = bpy.data.scenes.get(editor[_BEFORE_KEY])
+    before: bpy.types.Scene | None = bpy.data.scenes.get(editor[_BEFORE_KEY])
     if before is None:  # renamed or removed meanwhile
         before = next(scene for scene in bpy.data.scenes if scene != editor)
     if context.mode != "OBJECT":

@@ -45,7 +45,7 @@ def spellings(body: bpy.types.Object) -> dict[str, str]:
     """
     keys = body.data.shape_keys
     blocks = keys.key_blocks.keys() if keys else []
-    if NAMES_KEY not in body:
+    if body.get(NAMES_KEY) is None:
         return {name: name.lower() for name in blocks if _EXP.fullmatch(name)}
     columns = list(body[NAMES_KEY])
     known = {name: name for name in columns} | {exp_name(column): name for column, name in enumerate(columns)}

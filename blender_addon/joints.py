@@ -7,6 +7,7 @@ basis = A^T B R B^T A in the bone's own terms. In the armatures made here A = B 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 import numpy as np
@@ -32,8 +33,8 @@ class Joints:
         """The resting joints [55, 3] in the body's own SMPL-X axes, metres of the armature."""
         return self.heads @ self.body_axes
 
-    def world(self, matrix_world: np.ndarray) -> np.ndarray:
-        """What takes the body's SMPL-X space to the world's, [..., 4, 4], of an object's matrix in Blender axes."""
+    def world(self, matrix_world: Any) -> np.ndarray:
+        """What takes the body's SMPL-X space to the world's [..., 4, 4], from an object's matrix (Blender axes)."""
         matrix = np.array(matrix_world, np.float64)
         matrix[..., :3, :3] = TO_BLENDER.T @ matrix[..., :3, :3] @ self.body_axes
         matrix[..., :3, 3] = points_to_smplx(matrix[..., :3, 3])
@@ -58,14 +59,16 @@ def joints_of(armature: bpy.types.Object) -> Joints:
 
 def rest_joints(armature: bpy.types.Object, found: dict[str, str]) -> Joints:
     """Read the rest pose of the bones `found` (joint -> bone)."""
-    axes = np.tile(np.eye(3), (NUM_JOINTS, 1, 1))
-    heads = np.full((NUM_JOINTS, 3), np.nan)
-    for joint, name in enumerate(JOINT_NAMES):
-        if name in found:
-            bone = armature.data.bones[found[name]]
-            axes[joint] = bone.matrix_local.to_3x3()
-            heads[joint] = bone.head_local
-    return Joints(tuple(found.get(name) for name in JOINT_NAMES), axes, heads, _body_axes(heads))
+    bones = armature.data.bones
+    flat = np.empty(16 * len(bones), np.float32)
+    bones.foreach_get("matrix_local", flat)  # column by column
+    matrices = flat.reshape(-1, 4, 4).swapaxes(-1, -2).astype(np.float64)
+    row = {name: index for index, name in enumerate(bones.keys())}
+    nowhere = np.eye(4)
+    nowhere[:3, 3] = np.nan
+    rest = np.stack([matrices[row[found[name]]] if name in found else nowhere for name in JOINT_NAMES])
+    heads = rest[:, :3, 3]
+    return Joints(tuple(found.get(name) for name in JOINT_NAMES), rest[:, :3, :3], heads, _body_axes(heads))
 
 
 def _body_axes(heads: np.ndarray) -> np.ndarray:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import bpy
 from bpy.props import (
+    BoolProperty,
     EnumProperty,
     FloatProperty,
     PointerProperty,
@@ -25,11 +26,11 @@ BODY_MODES = (
 )
 
 
-def _turn(armature: bpy.types.Object, bone: str) -> Euler:
+def _turn(armature: Any, bone: str) -> Euler:
     return armature.pose.bones[bone].matrix_basis.to_euler("XYZ")
 
 
-def _set_turn(armature: bpy.types.Object, bone: str, axis: int, angle: float) -> None:
+def _set_turn(armature: Any, bone: str, axis: int, angle: float) -> None:
     pose_bone = armature.pose.bones[bone]
     turn = _turn(armature, bone)
     turn[axis] = angle
@@ -62,14 +63,14 @@ def _angle(name: str, description: str, bones: tuple[str, ...], axis: int, low: 
 
 
 def _body_mode(self: VivantFace) -> int:
-    body = body_of(self.id_data)
+    body = body_of(cast(bpy.types.Object, self.id_data))
     if body is None or body.hide_render:
         return 1
     return 2 if body.is_shadow_catcher else 3 if body.is_holdout else 0
 
 
 def _set_body_mode(self: VivantFace, value: int) -> None:
-    body = body_of(self.id_data)
+    body = body_of(cast(bpy.types.Object, self.id_data))
     if body is not None:
         body.hide_render, body.is_shadow_catcher, body.is_holdout = value == 1, value == 2, value == 3
 
@@ -94,6 +95,10 @@ class VivantMotion(bpy.types.PropertyGroup):
     """What the user chose in the Motion panel of this scene."""
 
     notes: StringProperty(description="What the newest motion file left open, and what was assumed")
+    exp_names: BoolProperty(
+        name="Exp000 Names",
+        description="New avatars also get expression keys Exp000, Exp001, ..., for add-ons that write those",
+    )
     search: StringProperty(
         name="Search", description="Show expressions whose name contains this", options={"TEXTEDIT_UPDATE"}
     )

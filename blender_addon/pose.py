@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 
 import bpy
 import numpy as np
@@ -41,8 +41,9 @@ def motion_of(context: bpy.types.Context, armature: bpy.types.Object, frames: Se
         VivantError: joints are missing, the armature is scaled, or Blender does not evaluate it.
     """
     reader = PoseReader(armature)
-    for depsgraph in evaluated(context, [armature], frames):
-        reader.read(depsgraph)
+    with closing(evaluated(context, [armature], frames)) as steps:
+        for depsgraph in steps:
+            reader.read(depsgraph)
     return reader.motion(scene_fps(context.scene))
 
 
@@ -53,7 +54,7 @@ def scene_fps(scene: bpy.types.Scene) -> float:
 
 def evaluated(
     context: bpy.types.Context, armatures: Sequence[bpy.types.Object], frames: Sequence[float]
-) -> Iterator[bpy.types.Depsgraph]:
+) -> Generator[bpy.types.Depsgraph, None, None]:
     """Step through scene frames with bodies made cheap and everything put back at the end; for long ranges in pieces.
 
     Yields the depsgraph of each frame. Close the iterator (or use it up) to have frame and visibility back.
@@ -103,7 +104,8 @@ class PoseReader:
     def __init__(self, armature: bpy.types.Object, joints: Joints | None = None) -> None:
         self._armature = armature
         self._joints = joints or joints_of(armature)
-        self._rows = [armature.pose.bones.find(name or self._joints.bones[0]) for name in self._joints.bones]
+        row = {name: index for index, name in enumerate(armature.pose.bones.keys())}
+        self._rows = [row[name or self._joints.bones[0]] for name in self._joints.bones]
         self._body = body_of(armature)
         self._names, self._sums = _expression_sums(self._body)
         self._world: list[np.ndarray] = []
@@ -164,14 +166,15 @@ def _evaluated(item: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bpy.ty
 
 def _expression_sums(body: bpy.types.Object | None) -> tuple[tuple[str, ...], np.ndarray]:
     """The expression names [E], and what turns the values of all shape keys into theirs, [keys, E] of 0 and 1."""
-    names = expressions.names_of(body) if body else ()
-    if body is None or not names:
+    spellings = expressions.spellings(body) if body else {}
+    if body is None or not spellings:
         return (), np.zeros((0, 0))
-    blocks = body.data.shape_keys.key_blocks.keys()
-    sums = np.zeros((len(blocks), len(names)))
-    for key, name in expressions.spellings(body).items():
-        sums[blocks.index(key), names.index(name)] = 1.0
-    return names, sums
+    column = {name: index for index, name in enumerate(dict.fromkeys(spellings.values()))}
+    row = {key: index for index, key in enumerate(body.data.shape_keys.key_blocks.keys())}
+    sums = np.zeros((len(row), len(column)))
+    for key, name in spellings.items():
+        sums[row[key], column[name]] = 1.0
+    return tuple(column), sums
 
 
 def _check_rigid(armature: bpy.types.Object, world: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,10 +78,11 @@ def plans_of(
     """
     readers = [PoseReader(armature) for armature in armatures]
     cameras = []
-    for depsgraph in evaluated(context, armatures, frames):
-        cameras.append(camera_of(context.scene, depsgraph))
-        for reader in readers:
-            reader.read(depsgraph)
+    with closing(evaluated(context, armatures, frames)) as steps:
+        for depsgraph in steps:
+            cameras.append(camera_of(context.scene, depsgraph))
+            for reader in readers:
+                reader.read(depsgraph)
     world_to_camera = np.stack([camera.world_to_camera for camera in cameras]).astype(np.float32)
     K = np.stack([camera.K for camera in cameras]).astype(np.float32)
     return [

@@ -8,6 +8,7 @@ that afterwards both point the same way in the world.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import bpy
@@ -82,8 +83,9 @@ def bake(context: bpy.types.Context, source: Source, target: bpy.types.Object, f
         VivantError: an armature is scaled, disabled, or the target has no 55 joints.
     """
     reader = PoseReader(source.armature, source.joints)
-    for depsgraph in evaluated(context, [source.armature], frames):
-        reader.read(depsgraph)
+    with closing(evaluated(context, [source.armature], frames)) as steps:
+        for depsgraph in steps:
+            reader.read(depsgraph)
     motion = reader.motion(scene_fps(context.scene), may_scale=True)
     ours, scale = joints_of(target), np.linalg.det(np.array(source.armature.matrix_world)[:3, :3]) ** (1 / 3)
     full_pose = motion.full_pose if source.kind == "SMPL-X" else _from_our_rest(motion.full_pose, source.joints, ours)

@@ -129,7 +129,7 @@ class DiscardFit(_InEditor):
 
 def is_editing(context: bpy.types.Context) -> bool:
     """Whether the current scene is one in which a fit is corrected."""
-    return FIT_KEY in context.scene
+    return context.scene.get(FIT_KEY) is not None
 
 
 CLASSES = (EditFit, SendFit, DiscardFit)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
+from .. import compat
 from .._shared.errors import VivantError
 from ..avatars import active_avatar
 from .rig import needs_avatar
@@ -69,7 +70,7 @@ class LoadMotion(_OntoAvatar):
     bl_label = "Load Motion"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: StringProperty(subtype="FILE_PATH")
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: StringProperty(default="*.npz", options={"HIDDEN"})
     fps: FloatProperty(
         name="Frame Rate", description="Of the recording; 0 takes what the file says", min=0, max=1000, default=0
@@ -96,9 +97,9 @@ class LoadMotion(_OntoAvatar):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[OperatorReturnItems]:
         """Open the file browser; a file dropped into the viewport is loaded at once."""
+        self.start = context.scene.frame_current
         if self.filepath:
             return self.execute(context)
-        self.start = context.scene.frame_current
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
@@ -231,7 +232,24 @@ class DismissNotes(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (LoadMotion, SaveMotion, Talk, BakeMotion, DismissNotes)
+CLASSES: list[type] = [LoadMotion, SaveMotion, Talk, BakeMotion, DismissNotes]
+
+if compat.V42:  # files can be dropped into the viewport
+
+    class MotionFiles(bpy.types.FileHandler):
+        """A motion file dropped into the 3D View is loaded onto the avatar."""
+
+        bl_idname = "VIVANT_FH_motion"
+        bl_label = "Vivant Motion"
+        bl_import_operator = LoadMotion.bl_idname
+        bl_file_extensions = ".npz"
+
+        @classmethod
+        def poll_drop(cls, context: bpy.types.Context) -> bool:
+            """Only where an avatar can take it."""
+            return context.area is not None and context.area.type == "VIEW_3D" and active_avatar(context) is not None
+
+    CLASSES.append(MotionFiles)
 
 
 def register() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import StringProperty
 
 from .. import expressions, mirror, results, session
 from ..avatars import active_avatar, body_of
@@ -29,10 +29,6 @@ class CreateRig(bpy.types.Operator):
     bl_label = "Add to Scene"
 
     avatar: StringProperty(name="Avatar", description="Its id on the backend; empty takes the selected one")
-    exp_names: BoolProperty(
-        name="Exp000 Names",
-        description="Add expression keys Exp000, Exp001, ... beside the named ones, for add-ons that write those",
-    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -46,12 +42,12 @@ class CreateRig(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
         """Download what it is made of; the avatar stands in the scene when that has come."""
-        avatar, exp_names, scene = self.avatar or selected(context), self.exp_names, context.scene.name
+        avatar, scene = self.avatar or selected(context), context.scene.name
         info = mirror.avatar(avatar)
         name = info.name if info and info.name else "Avatar"
         session.run(
             lambda client: _download(client, avatar),
-            lambda files: _arrived(scene, files, name, avatar, exp_names),
+            lambda files: _arrived(scene, files, name, avatar),
         )
         return {"FINISHED"}
 
@@ -60,7 +56,7 @@ def _download(client: Client, avatar: str) -> tuple[Path, Path]:
     return results.download(client, avatar, RIG), results.download(client, avatar, TEXTURE)
 
 
-def _arrived(scene: str, files: tuple[Path, Path], name: str, avatar: str, exp_names: bool) -> None:
+def _arrived(scene: str, files: tuple[Path, Path], name: str, avatar: str) -> None:
     """The files are here: make the rig in the scene that asked for it, as one undo step."""
     from .. import rig  # numpy is loaded by the first avatar: enabling the extension stays fast
     from .._shared.rig import load_rig
@@ -69,6 +65,7 @@ def _arrived(scene: str, files: tuple[Path, Path], name: str, avatar: str, exp_n
     if window is None:  # the scene was removed meanwhile
         return
     rig_file, texture = files
+    exp_names = window.scene.vivant_motion.exp_names
     with bpy.context.temp_override(window=window):
         rig.create(bpy.context, load_rig(rig_file), texture, name, avatar, exp_names=exp_names)
         bpy.ops.ed.undo_push(message=f"Vivant: add {name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 
 from .. import expressions
@@ -34,13 +36,14 @@ class MotionPanel(VivantPanel, bpy.types.Panel):
         row.operator("vivant.pose_rest")
         row = layout.row(align=True)
         row.operator("vivant.talk", icon="PLAY_SOUND")
-        row.operator("vivant.load_motion", icon="IMPORT")
+        row.operator("vivant.load_motion", text="Load", icon="IMPORT")
         row.operator("vivant.save_motion", text="", icon="EXPORT")
         self._draw_notes(context)
         column = layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(armature.vivant_face, "body_mode")
+        column.prop(context.scene.vivant_motion, "exp_names")
 
     def _draw_notes(self, context: bpy.types.Context) -> None:
         notes = context.scene.vivant_motion.notes
@@ -61,7 +64,7 @@ class _AvatarPanel(VivantPanel):
     """Base of the sub-panels that need an avatar."""
 
     bl_parent_id = "VIVANT_PT_motion"
-    bl_options = {"DEFAULT_CLOSED"}
+    bl_options: Any = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -128,7 +131,7 @@ class BakePanel(_AvatarPanel, bpy.types.Panel):
         layout.operator("vivant.bake_motion", icon="ACTION")
 
 
-CLASSES = (
+CLASSES: tuple[type[bpy.types.Panel], ...] = (
     MotionPanel,
     FacePanel,
     *(_expression_panel(group, order) for order, group in enumerate(expressions.GROUP_NAMES)),

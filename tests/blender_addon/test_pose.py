@@ -123,6 +123,18 @@ def test_what_blender_does_not_evaluate_is_refused_rather_than_read_stale(avatar
         now(avatar)
 
 
+def test_a_read_that_fails_on_the_way_puts_the_scene_back(avatar, motion):
+    from bl_ext.dev.vivant._shared.errors import VivantError
+
+    key(avatar, motion)
+    bpy.context.scene.frame_set(3)
+    avatar.children[0].hide_viewport = True
+    with pytest.raises(VivantError) as caught:  # which keeps the frames of the stack alive
+        read(avatar, ALL)
+    assert bpy.context.scene.frame_current == 3 and caught
+    assert avatar.children[0].modifiers[0].show_viewport
+
+
 def test_what_is_merely_hidden_is_read(avatar, motion):
     key(avatar, motion)
     avatar.hide_set(True)
