@@ -13,7 +13,7 @@ def render(scene, path):
         settings.media_type = "IMAGE"
     settings.file_format, settings.color_mode, settings.color_depth = "OPEN_EXR", "RGBA", "32"
     scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
+    bpy.ops.render.render(write_still=True, scene=scene.name)
     return loaded(path)
 
 
@@ -24,7 +24,7 @@ def render_png(scene, path):
         settings.media_type = "IMAGE"
     settings.file_format, settings.color_mode, settings.color_depth = "PNG", "RGBA", "8"
     scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
+    bpy.ops.render.render(write_still=True, scene=scene.name)
     return np.round(loaded(path, "Non-Color") * 255).astype(np.uint8)
 
 
