@@ -17,7 +17,7 @@ from .codec import Envelope, Part, decode, encode
 from .connection import Connection
 from .errors import WireError
 from .messages import Bye, Error, Hello, Join, Ping, Welcome
-from .sockets import CONTROL, FRAMES, client_socket
+from .sockets import CONTROL, FRAMES, client_socket, connect
 
 _FAREWELL_MS = 200
 _WATCHED = zmq.EVENT_CONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -76,8 +76,10 @@ class Link:
             self._poller.register(one, zmq.POLLIN)
 
     def greet(self, hello: Hello) -> Welcome:
-        """Say hello, then join the frames socket, both within `limits.CONNECT_S`."""
+        """Connect, say hello, join the frames socket, all within `limits.CONNECT_S`."""
         until = time.monotonic() + limits.CONNECT_S
+        connect(self._control, CONTROL, self._connection)  # not before the monitors listen: a refusal comes at once
+        connect(self._frames, FRAMES, self._connection)
         welcome = self._ask(self._control, Envelope(hello, session=hello.session), until)
         if not isinstance(welcome, Welcome):
             raise WireError("malformed", "The server answered the greeting with something else. Update both sides.")

@@ -51,7 +51,7 @@ def server_socket(context: zmq.Context, channel: Channel, secret_key: str = "", 
 
 
 def client_socket(context: zmq.Context, channel: Channel, connection: Connection) -> zmq.Socket:
-    """A DEALER on its way to the server. It does not come back by itself: who owns it makes a new one, with back-off.
+    """A DEALER that is not connected yet. It will not come back by itself: who owns it makes a new one, with back-off.
 
     Raises:
         WireError: insecure, where keys are needed and not there.
@@ -66,13 +66,16 @@ def client_socket(context: zmq.Context, channel: Channel, connection: Connection
         socket.set(zmq.CURVE_SERVERKEY, connection.server_key.encode())
         socket.set(zmq.CURVE_PUBLICKEY, connection.public_key.encode())
         socket.set(zmq.CURVE_SECRETKEY, connection.secret_key.encode())
+    return socket
+
+
+def connect(socket: zmq.Socket, channel: Channel, connection: Connection) -> None:
+    """Begin to connect. Raises `WireError` (no_server) for a host that cannot be one."""
     port = connection.control_port if channel is CONTROL else connection.frames_port
     try:
         socket.connect(address(connection.host, port))
     except zmq.ZMQError as error:
-        socket.close(0)
         raise WireError("no_server", f"{connection.host!r} is not an address. Give a name or a number.") from error
-    return socket
 
 
 def address(host: str, port: int | str) -> str:

@@ -38,7 +38,7 @@ from shared.wire.messages import (
     Ping,
     ServerStop,
 )
-from shared.wire.sockets import CONTROL, FRAMES, client_socket
+from shared.wire.sockets import CONTROL, FRAMES, client_socket, connect
 from tests.service.serving import PHOTO, drain, motion, render_frames, render_live, serving, submit, until, until_state
 
 
@@ -83,6 +83,7 @@ def avatar(server):
 
 def raw(context, connection, channel=CONTROL):
     sock = client_socket(context, channel, connection)
+    connect(sock, channel, connection)
     sock.set(zmq.SNDTIMEO, 500)  # who is not let in cannot even send
     return sock
 

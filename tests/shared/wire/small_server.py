@@ -1,5 +1,6 @@
 """The least server that a client can talk to: greets, answers, and sends what a test asks it to. For lifetime tests."""
 
+import contextlib
 import threading
 import uuid
 from dataclasses import replace
@@ -76,7 +77,8 @@ class SmallServer:
             self.seen.append(envelope)
             reply, re = self._reply(one, peer, envelope), envelope.id
         if reply is not None:
-            one.send_multipart([peer, *encode(Envelope(reply, re=re))])
+            with contextlib.suppress(zmq.ZMQError):  # it is gone
+                one.send_multipart([peer, *encode(Envelope(reply, re=re))])
 
     def _reply(self, one, peer, envelope):
         message = envelope.message
