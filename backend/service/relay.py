@@ -28,6 +28,8 @@ from shared.wire.schema import Message
 
 TAKES = 8
 """Renders that may wait for one client: their poses lie in memory."""
+RESTS = 200
+"""Ticks, about 10 s, that a stream has nothing to do before its slots go: making them anew takes longer than a frame."""
 
 
 class Relay:
@@ -133,7 +135,8 @@ class Relay:
             if self._sessions.silence(stream.session) > limits.VANISHED_LIVE_S:
                 stream.live.clear()
                 _drop(stream, lambda shot: shot.take is None)
-            if not (stream.live or stream.takes or stream.drawing or stream.outbox):
+            stream.rested = 0 if stream.busy() else stream.rested + 1
+            if stream.rested > RESTS:
                 stream.slots.release()
         self._leftover = [slots for slots in self._leftover if not slots.release()]
         self._give_up_without_workers()

@@ -69,6 +69,11 @@ class Stream:
     under_way: deque[Outgoing] = field(default_factory=deque)  # sent, not acknowledged
     drawing: list[Shot] = field(default_factory=list)
     live_next: bool = True
+    rested: int = 0  # ticks for which there was nothing to do
+
+    def busy(self) -> bool:
+        """Whether anything is asked for, drawn or waiting to be sent."""
+        return bool(self.live or self.takes or self.drawing or self.outbox)
 
     def grant(self, frames: int) -> None:
         """Credit came: it acknowledges the oldest frames under way, and lets as many more go out."""
