@@ -6,6 +6,7 @@ bpy = pytest.importorskip("bpy", reason="needs the bpy module (pip install bpy)"
 import gpu  # noqa: E402
 from mathutils import Matrix  # noqa: E402
 
+from tests.blender_addon import mocked  # noqa: E402
 from tests.blender_addon.compositing import plane  # noqa: E402
 
 SIZE = 64
@@ -67,6 +68,13 @@ def drawn(actions):
         offscreen.free()
 
 
+def viewport():
+    """A 3D viewport's space and region; Blender has a window without a screen too."""
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    return area.spaces.active, next(region for region in area.regions if region.type == "WINDOW")
+
+
 def linear(srgb):
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
@@ -116,10 +124,7 @@ def test_what_stands_before_the_avatar_hides_it_in_the_viewport(shader):
     plane("Near", -1.5, 3, 4, (0.8, 0.1, 0.2, 1))
     plane("Far", 3, 6, 8, (0.1, 0.3, 0.9, 1))
     bpy.context.view_layer.update()
-    window = bpy.context.window_manager.windows[0]
-    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
-    region = next(region for region in area.regions if region.type == "WINDOW")
-    space, scene = area.spaces.active, bpy.context.scene
+    (space, region), scene = viewport(), bpy.context.scene
     space.overlay.show_overlays = False
     space.clip_start, space.clip_end = NEAR, FAR
     looking_along_y = Matrix(((1, 0, 0, 0), (0, 0, 1, 0), (0, -1, 0, 0), (0, 0, 0, 1)))
@@ -145,3 +150,111 @@ def test_background_mode_has_no_preview_and_says_so(empty):
     with pytest.raises(VivantError, match="background"):
         preview.start(bpy.context)
     assert not preview.is_on()
+
+
+@pytest.fixture(scope="module")
+def avatar(vivant, tmp_path_factory):
+    """An avatar's id, on a backend that runs as long as these tests."""
+    with mocked.backend(tmp_path_factory.mktemp("backend")):
+        yield mocked.built()
+
+
+@pytest.fixture
+def looking(empty, avatar):
+    """The preview's module, and a preview of a viewport that looks at an avatar."""
+    from bl_ext.dev.vivant import preview
+
+    mocked.avatar_in_scene(avatar)
+    space, region = viewport()
+    space.region_3d.view_perspective = "PERSP"
+    space.region_3d.view_matrix = Matrix.Translation((0, 0, -4)) @ Matrix.Rotation(-np.pi / 2, 4, "X")
+    space.region_3d.update()
+    looking = preview.Preview(space, region)
+    yield preview, looking
+    for view in looking.views.values():
+        preview._forget(view)
+
+
+def answered(preview, looking, seq):
+    """Wait for the frame that answers the request `seq`."""
+    from bl_ext.dev.vivant import session
+
+    (view,) = looking.views.values()
+    assert session.wait(lambda: view.newest is not None and view.newest.message.seq == seq, 20)
+    return view.newest.message
+
+
+def test_a_moving_view_gets_small_pictures_and_a_resting_one_a_full_one(looking):
+    preview, looking = looking
+    preview.ask(looking, bpy.context)
+    small = answered(preview, looking, 1)
+    preview.ask(looking, bpy.context)  # nothing moved, too early to refine
+    assert looking.seq == 1
+    looking.changed -= 2 * preview.REST_S
+    preview.ask(looking, bpy.context)
+    full = answered(preview, looking, 2)
+    region = looking.region
+    assert (full.width, full.height) == preview._size(region, is_fine=True)
+    assert small.width < full.width
+    looking.changed -= 2 * preview.REST_S
+    preview.ask(looking, bpy.context)  # at rest, nothing more to ask
+    assert looking.seq == 2
+
+
+def test_a_new_pose_asks_anew(looking):
+    preview, looking = looking
+    preview.ask(looking, bpy.context)
+    first = answered(preview, looking, 1)
+    bpy.data.objects["Ada"].location.x = 0.5
+    bpy.context.view_layer.update()
+    looking.is_dirty = True
+    preview.ask(looking, bpy.context)
+    second = answered(preview, looking, 2)
+    assert second.x > first.x  # to the right
+
+
+def test_the_frame_lies_where_the_viewport_sees_the_avatar(looking):
+    from bpy_extras.view3d_utils import location_3d_to_region_2d
+
+    preview, looking = looking
+    preview.ask(looking, bpy.context)
+    frame = answered(preview, looking, 1)
+    armature = bpy.data.objects["Ada"]
+    head = armature.matrix_world @ armature.pose.bones["head"].head
+    x, y = location_3d_to_region_2d(looking.region, looking.space.region_3d, head)
+    x, y = x / looking.region.width * frame.width, (1 - y / looking.region.height) * frame.height
+    (view,) = looking.views.values()
+    height, width = view.newest.buffers["depth"].shape
+    assert frame.x < x < frame.x + width
+    assert frame.y < y < frame.y + height / 4
+
+
+def test_an_orthographic_view_is_told_what_to_do(looking):
+    preview, looking = looking
+    looking.space.region_3d.view_perspective = "ORTHO"
+    looking.space.region_3d.update()
+    preview.ask(looking, bpy.context)
+    assert "Numpad 5" in looking.message
+    assert not looking.views
+
+
+def test_an_avatar_that_left_the_scene_is_asked_for_no_more(looking):
+    preview, looking = looking
+    preview.ask(looking, bpy.context)
+    answered(preview, looking, 1)
+    bpy.data.objects.remove(bpy.data.objects["Ada"])
+    looking.is_dirty = True
+    preview.ask(looking, bpy.context)
+    assert not looking.views
+
+
+def test_bodies_stand_aside_and_come_back(looking):
+    from bl_ext.dev.vivant.avatars import body_of
+
+    preview, looking = looking
+    body = body_of(bpy.data.objects["Ada"])
+    preview.ask(looking, bpy.context)
+    assert body.display_type == "BOUNDS"
+    preview._come_back(body)
+    assert body.display_type == "TEXTURED"
+    assert preview.BODY_DISPLAY not in body
