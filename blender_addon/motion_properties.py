@@ -43,10 +43,10 @@ def _set_turn(armature: Any, bone: str, axis: int, angle: float) -> None:
 def _angle(name: str, description: str, bones: tuple[str, ...], axis: int, low: float, high: float) -> Any:
     """A slider for the turn of bones about one axis; written down nowhere else than in the bones."""
 
-    def read(self: VivantFace) -> float:
+    def read(self: VivantRig) -> float:
         return _turn(self.id_data, bones[0])[axis]
 
-    def write(self: VivantFace, value: float) -> None:
+    def write(self: VivantRig, value: float) -> None:
         for bone in bones:
             _set_turn(self.id_data, bone, axis, value)
 
@@ -62,20 +62,20 @@ def _angle(name: str, description: str, bones: tuple[str, ...], axis: int, low: 
     )
 
 
-def _body_mode(self: VivantFace) -> int:
+def _body_mode(self: VivantRig) -> int:
     body = body_of(cast(bpy.types.Object, self.id_data))
     if body is None or body.hide_render:
         return 1
     return 2 if body.is_shadow_catcher else 3 if body.is_holdout else 0
 
 
-def _set_body_mode(self: VivantFace, value: int) -> None:
+def _set_body_mode(self: VivantRig, value: int) -> None:
     body = body_of(cast(bpy.types.Object, self.id_data))
     if body is not None:
         body.hide_render, body.is_shadow_catcher, body.is_holdout = value == 1, value == 2, value == 3
 
 
-class VivantFace(bpy.types.PropertyGroup):
+class VivantRig(bpy.types.PropertyGroup):
     """Views of an avatar's bones and body; the state is theirs."""
 
     jaw_open: _angle("Jaw Open", "Turns the jaw joint; the key jawOpen moves the same skin", ("jaw",), 0, 0.0, 0.5)
@@ -115,7 +115,7 @@ class VivantMotion(bpy.types.PropertyGroup):
     )
 
 
-CLASSES = (VivantFace, VivantMotion)
+CLASSES = (VivantRig, VivantMotion)
 
 
 def register() -> None:
@@ -123,12 +123,12 @@ def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     bpy.types.Scene.vivant_motion = PointerProperty(type=VivantMotion)
-    bpy.types.Object.vivant_face = PointerProperty(type=VivantFace)
+    bpy.types.Object.vivant_rig = PointerProperty(type=VivantRig)
 
 
 def unregister() -> None:
     """Take them away."""
-    del bpy.types.Object.vivant_face
+    del bpy.types.Object.vivant_rig
     del bpy.types.Scene.vivant_motion
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -43,7 +43,7 @@ def create(
     Its own origin is the photo's world: the floor is at z = 0, the person stands over the origin.
 
     Args:
-        context: object mode is entered; the active collection receives the objects.
+        context: object mode is entered; the active collection receives the objects, or the scene's if that is hidden.
         rig: what the backend made of the photo.
         texture: picture for the body's UV map; None leaves the body grey.
         name: of the armature; Blender numbers duplicates.
@@ -52,7 +52,8 @@ def create(
     """
     if context.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
-    armature = _armature(context, rig, name)
+    home = _visible_collection(context)
+    armature = _armature(context, rig, name, home)
     armature[AVATAR_KEY] = avatar_id
     for key, values in (
         (_PHOTO_POSE, rig.full_pose),
@@ -62,7 +63,7 @@ def create(
     ):
         armature[key] = np.asarray(values, np.float64).ravel().tolist()
     body = body_mesh.create(rig, f"{armature.name} body", texture, exp_names=exp_names)
-    context.collection.objects.link(body)
+    home.objects.link(body)
     body.parent = armature
     body.modifiers.new("Armature", "ARMATURE").object = armature
     bone_shapes.assign(armature, rig)
@@ -72,9 +73,13 @@ def create(
     return armature
 
 
-def _armature(context: bpy.types.Context, rig: Rig, name: str) -> bpy.types.Object:
+def _visible_collection(context: bpy.types.Context) -> bpy.types.Collection:
+    return context.collection if context.layer_collection.is_visible else context.scene.collection
+
+
+def _armature(context: bpy.types.Context, rig: Rig, name: str, home: bpy.types.Collection) -> bpy.types.Object:
     armature = bpy.data.objects.new(name, bpy.data.armatures.new(name))
-    context.collection.objects.link(armature)
+    home.objects.link(armature)
     _select(context, armature)
     bpy.ops.object.mode_set(mode="EDIT")
     _add_bones(armature.data.edit_bones, points_to_blender(rig.joints))

@@ -42,7 +42,7 @@ class MotionPanel(VivantPanel, bpy.types.Panel):
         column = layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
-        column.prop(armature.vivant_face, "body_mode")
+        column.prop(armature.vivant_rig, "body_mode")
         column.prop(context.scene.vivant_motion, "exp_names")
 
     def _draw_notes(self, context: bpy.types.Context) -> None:
@@ -81,10 +81,10 @@ class FacePanel(_AvatarPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         """Joints first, then the way to what follows."""
-        layout, face = self.layout, active_avatar(context).vivant_face
+        layout, sliders = self.layout, active_avatar(context).vivant_rig
         column = layout.column(align=True)
         for name in ("jaw_open", "jaw_side", "look_down", "look_left"):
-            column.prop(face, name, slider=True)
+            column.prop(sliders, name, slider=True)
         row = layout.row(align=True)
         row.operator("vivant.key_face", icon="KEY_HLT")
         row.operator("vivant.reset_face", text="", icon="LOOP_BACK")

@@ -99,6 +99,17 @@ def test_closing_goes_back_and_leaves_nothing_behind(editor):
     assert not [item for item in bpy.data.objects if item.type in ("ARMATURE", "CAMERA")]
 
 
+def test_undo_closes_the_editor(empty, person):
+    from bl_ext.dev.vivant import edit_fit
+
+    bpy.ops.ed.undo_push(message="before")
+    edit_fit.open_editor(bpy.context, person, PHOTO, "the job")
+    bpy.ops.ed.undo_push(message="edit fit")
+    bpy.ops.ed.undo()
+    assert [scene.name for scene in bpy.data.scenes] == ["Scene"]
+    assert bpy.context.scene.name == "Scene"
+
+
 def test_the_editor_keeps_the_photo_but_not_the_users_scene(editor):
     assert editor.vivant.photo == str(PHOTO)
     assert len(editor.objects) == 3

@@ -102,7 +102,7 @@ def test_baking_from_another_armature(avatar):
 
 def test_sliders_turn_jaw_and_eyes_and_read_back(avatar):
     bpy.ops.vivant.pose_rest()
-    face = avatar.vivant_face
+    face = avatar.vivant_rig
     face.jaw_open, face.look_left, face.look_down = 0.3, 0.2, -0.1
     jaw, left_eye, right_eye = now_updated(avatar).reshape(55, 3)[22:25]
     assert jaw == pytest.approx((0.3, 0, 0), abs=1e-5)
@@ -122,21 +122,21 @@ def test_sliders_key_themselves_when_blender_does(avatar):
 
     settings = bpy.context.scene.tool_settings
     settings.use_keyframe_insert_auto = True
-    avatar.vivant_face.jaw_open = 0.2
+    avatar.vivant_rig.jaw_open = 0.2
     settings.use_keyframe_insert_auto = False
-    avatar.vivant_face.look_left = 0.2
+    avatar.vivant_rig.look_left = 0.2
     assert {curve.data_path for curve in compat.fcurves_of(avatar)} == {'pose.bones["jaw"].rotation_quaternion'}
 
 
 def test_a_face_can_be_keyed_and_reset(avatar):
     from bl_ext.dev.vivant import compat
 
-    avatar.vivant_face.jaw_open = 0.4
+    avatar.vivant_rig.jaw_open = 0.4
     assert bpy.ops.vivant.key_face() == {"FINISHED"}
     assert len(compat.fcurves_of(avatar)) == 12
     assert len(compat.fcurves_of(avatar.children[0].data.shape_keys)) == 6
     bpy.ops.vivant.reset_face()
-    assert avatar.vivant_face.jaw_open == 0
+    assert avatar.vivant_rig.jaw_open == 0
     assert expression(avatar, "mouthSmileLeft") == 0
 
 
@@ -150,10 +150,10 @@ def test_a_face_can_be_keyed_and_reset(avatar):
     ],
 )
 def test_the_body_is_rendered_hidden_or_catches_shadows(avatar, mode, flags):
-    avatar.vivant_face.body_mode = mode
+    avatar.vivant_rig.body_mode = mode
     body = avatar.children[0]
     assert (body.hide_render, body.is_shadow_catcher, body.is_holdout) == flags
-    assert avatar.vivant_face.body_mode == mode
+    assert avatar.vivant_rig.body_mode == mode
 
 
 def test_the_face_panels_show_every_expression_once_and_only_those_searched_for(avatar):

@@ -132,3 +132,28 @@ def test_undo_takes_the_avatar_away_again(empty, person):
     assert "Ann" not in bpy.data.objects
     bpy.ops.ed.redo()
     assert "Ann" in bpy.data.objects
+
+
+@pytest.mark.parametrize("hidden", ["exclude", "hide_viewport"])
+def test_it_can_be_added_while_the_active_collection_is_hidden(empty, person, hidden):
+    from bl_ext.dev.vivant import rig
+
+    scene, layers = bpy.context.scene, bpy.context.view_layer
+    scene.collection.children.link(bpy.data.collections.new("Old"))
+    layers.active_layer_collection = layers.layer_collection.children["Old"]
+    setattr(layers.layer_collection.children["Old"], hidden, True)
+    assert rig.create(bpy.context, person, None, "Ann", "a" * 8).visible_get()
+
+
+def test_a_saved_file_brings_the_avatar_back(avatar, person, tmp_path):
+    from bl_ext.dev.vivant.avatars import avatars_of
+    from bl_ext.dev.vivant.rig import hand_mean, pose_as_in_photo, stand_at_rest
+
+    before = evaluated_vertices(body_of(avatar))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    (again,) = avatars_of(bpy.context.scene)
+    stand_at_rest(again)
+    pose_as_in_photo(again)
+    assert_allclose(evaluated_vertices(body_of(again)), before, atol=1e-6)
+    assert_allclose(hand_mean(again), person.hand_mean, atol=1e-6)
