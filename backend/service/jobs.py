@@ -109,8 +109,10 @@ class JobDesk:
         return Ok()
 
     def list(self, session: Session, envelope: Envelope) -> Message:
-        """The newest."""
-        return newest(Jobs(), "jobs", tuple(job.info for job in self._journal.jobs_of(session.owner)))
+        """Newest first; what runs is never crowded out by what waits, nor that by what has ended."""
+        infos = [job.info for job in self._journal.jobs_of(session.owner)]
+        kept = sorted(infos, key=lambda info: (is_final(info.state), info.state != "running"))[: limits.WAITING_JOBS]
+        return newest(Jobs(), "jobs", tuple(info for info in infos if info in kept))
 
     def events(self, session: Session, envelope: Envelope) -> None:
         """Begin to tell again."""

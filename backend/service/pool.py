@@ -6,12 +6,13 @@ import json
 import os
 import secrets
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from backend.service.keys import KeyPair, new_pair
-from backend.service.post import Parcel, Post
+from backend.service.post import Parcel, Post, Sent
 from backend.service.work import WorkMemory, WorkPing, WorkReady, WorkStop
 from shared.wire.codec import Buffers, Envelope
 from shared.wire.limits import PING_S
@@ -39,6 +40,7 @@ class Worker:
     ready: WorkReady | None = None
     memory: WorkMemory = field(default_factory=lambda: WorkMemory(0, 0))
     busy: str = ""  # id of the job or request it has
+    unsent: deque[Envelope] = field(default_factory=deque)
 
 
 @dataclass
@@ -121,8 +123,13 @@ class Pool:
         return [worker for worker in self.ready(role) if not worker.busy]
 
     def send(self, worker: Worker, message: Message, buffers: Buffers | None = None) -> None:
-        """Tell a worker something. A worker that takes nothing is found hanging by its silence."""
-        self._post.send(worker.identity, Envelope(message, buffers or {}))
+        """Tell a worker something, now or as soon as it takes it. One that takes nothing is found by its silence."""
+        worker.unsent.append(Envelope(message, buffers or {}))
+        self._flush(worker)
+
+    def _flush(self, worker: Worker) -> None:
+        while worker.unsent and self._post.send(worker.identity, worker.unsent[0]) is not Sent.FULL:
+            worker.unsent.popleft()
 
     def trouble(self, role: str) -> str:
         """A sentence if no worker of this role manages to start; else empty."""
@@ -150,6 +157,7 @@ class Pool:
         if code is not None:
             self._bury(place, worker, _cause(code))
             return
+        self._flush(worker)
         silence = self._now() - worker.heard
         if silence > (SILENCE_S if worker.ready else START_S):
             worker.process.kill()

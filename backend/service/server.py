@@ -92,8 +92,7 @@ class Server:
         self._gate = Gate(self._context, lists)
         self._control = server_socket(self._context, CONTROL, server.secret)
         self._frames = server_socket(self._context, FRAMES, server.secret)
-        self._work = server_socket(self._context, FRAMES, work.secret, linger_ms=0)
-        self._work.set(zmq.MAXMSGSIZE, CONTROL.to_server)
+        self._work = server_socket(self._context, CONTROL, work.secret, linger_ms=0)
         if work.secret:
             self._work.set(zmq.ZAP_DOMAIN, WORK_DOMAIN)
         host, port = self._settings.bind, self._settings.port
