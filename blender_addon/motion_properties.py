@@ -19,8 +19,9 @@ from .avatars import body_of
 EYES = ("left_eye", "right_eye")
 
 BODY_MODES = (
-    ("VISIBLE", "Rendered", "The body is rendered, wearing the photo"),
+    ("CAST", "Shadows and Mirrors", "Unseen by the camera, but throws the avatar's shadow and is seen in mirrors"),
     ("HIDDEN", "Not Rendered", "Only in the viewport; renders show the avatar alone"),
+    ("VISIBLE", "Rendered", "The body is rendered, wearing the photo. A composited avatar and it hide each other"),
     ("SHADOW", "Shadow Catcher", "Renders show only the shadows that fall on the body (Cycles)"),
     ("HOLDOUT", "Holdout", "Renders are transparent where the body is"),
 )
@@ -66,13 +67,14 @@ def _body_mode(self: VivantRig) -> int:
     body = body_of(cast(bpy.types.Object, self.id_data))
     if body is None or body.hide_render:
         return 1
-    return 2 if body.is_shadow_catcher else 3 if body.is_holdout else 0
+    return 0 if not body.visible_camera else 3 if body.is_shadow_catcher else 4 if body.is_holdout else 2
 
 
 def _set_body_mode(self: VivantRig, value: int) -> None:
     body = body_of(cast(bpy.types.Object, self.id_data))
     if body is not None:
-        body.hide_render, body.is_shadow_catcher, body.is_holdout = value == 1, value == 2, value == 3
+        body.visible_camera, body.hide_render = value != 0, value == 1
+        body.is_shadow_catcher, body.is_holdout = value == 3, value == 4
 
 
 class VivantRig(bpy.types.PropertyGroup):

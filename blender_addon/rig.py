@@ -67,6 +67,7 @@ def create(
     body.parent = armature
     body.modifiers.new("Armature", "ARMATURE").object = armature
     bone_shapes.assign(armature, rig)
+    armature.vivant_rig.body_mode = "CAST" if compat.V42 else "HIDDEN"  # earlier ones show it to EEVEE's camera
     armature.location = context.scene.cursor.location
     pose_as_in_photo(armature)
     _select(context, armature)

@@ -143,16 +143,17 @@ def test_a_face_can_be_keyed_and_reset(avatar):
 @pytest.mark.parametrize(
     ("mode", "flags"),
     [
-        ("VISIBLE", (False, False, False)),
-        ("HIDDEN", (True, False, False)),
-        ("SHADOW", (False, True, False)),
-        ("HOLDOUT", (False, False, True)),
+        ("CAST", (False, False, False, False)),
+        ("HIDDEN", (True, True, False, False)),
+        ("VISIBLE", (True, False, False, False)),
+        ("SHADOW", (True, False, True, False)),
+        ("HOLDOUT", (True, False, False, True)),
     ],
 )
-def test_the_body_is_rendered_hidden_or_catches_shadows(avatar, mode, flags):
+def test_the_body_throws_shadows_is_rendered_hidden_or_catches_shadows(avatar, mode, flags):
     avatar.vivant_rig.body_mode = mode
     body = avatar.children[0]
-    assert (body.hide_render, body.is_shadow_catcher, body.is_holdout) == flags
+    assert (body.visible_camera, body.hide_render, body.is_shadow_catcher, body.is_holdout) == flags
     assert avatar.vivant_rig.body_mode == mode
 
 
