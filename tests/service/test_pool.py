@@ -1,0 +1,127 @@
+"""Real worker processes under a clock of our own."""
+
+import os
+import signal
+import sys
+
+import pytest
+import zmq
+
+from backend.service.keys import new_pair
+from backend.service.pool import RESTART_S, SILENCE_S, START_S, STARTS_TRIED, Pool
+from backend.service.post import Post
+from backend.service.zap import Gate
+from shared.wire.codec import decode
+from shared.wire.limits import PING_S
+from shared.wire.sockets import CONTROL, ZAP_DOMAIN, bind, server_socket
+from tests.service.clock import FakeClock
+from tests.service.serving import FAKE_WORKER, until
+
+DIES_AT_ONCE = (sys.executable, "-c", "raise SystemExit(3)")
+NEVER_READY = (sys.executable, "-c", "import time; time.sleep(100)")
+
+
+class Watched:
+    """A pool with its socket, and what it reported."""
+
+    def __init__(self, data, command):
+        keys, self.context, self.clock, self.lost = set(), zmq.Context(), FakeClock(), []
+        self.gate = Gate(self.context, {ZAP_DOMAIN.encode(): keys})
+        pair = new_pair()
+        self.socket = server_socket(self.context, CONTROL, pair.secret, linger_ms=0)
+        endpoint = f"tcp://127.0.0.1:{bind(self.socket, '127.0.0.1')}"
+        self.pool = Pool(Post(self.socket), command, endpoint, pair.public, data, self.clock, keys)
+        self.pool.lost = lambda worker, reason: self.lost.append((worker.role, reason))
+        self.pool.start([""])
+
+    def listen(self):
+        while self.gate.socket.poll(0):
+            self.gate.answer()
+        for worker, parcel in self.pool.receive():
+            self.pool.take_note(worker, decode(parcel.parts).message)
+
+    def ready(self):
+        """Both workers, once they are."""
+        self.listen()
+        self.pool.tick()
+        return len(self.pool.ready("build")) == len(self.pool.ready("render")) == 1 and self.pool.workers()
+
+    def close(self):
+        self.pool.stop(1.0)
+        self.socket.close()
+        self.gate.socket.close()
+        self.context.term()
+
+
+@pytest.fixture
+def watch(tmp_path):
+    made = []
+
+    def start(command=FAKE_WORKER):
+        made.append(Watched(tmp_path, command))
+        return made[0]
+
+    yield start
+    made[0].close()
+
+
+def test_19_a_worker_that_is_silent_for_too_long_is_killed_and_replaced(watch):
+    watched = watch()
+    build, render = until(watched.ready)
+    os.kill(build.process.pid, signal.SIGSTOP)
+    watched.clock.pass_(SILENCE_S - 1)
+    watched.pool.tick()
+    until(lambda: watched.listen() or render.heard == watched.clock())
+    assert not watched.lost
+    watched.clock.pass_(2)
+    watched.pool.tick()
+    assert watched.lost == [("build", f"it gave no sign of life for {SILENCE_S + 1:.0f} s")]
+    assert build.process.returncode == -signal.SIGKILL
+    watched.clock.pass_(RESTART_S[0])
+    assert {worker.process.pid for worker in until(watched.ready)} & {build.process.pid, render.process.pid} == {
+        render.process.pid
+    }
+
+
+def test_12_a_killed_worker_is_noticed_at_the_next_look_with_its_signal(watch):
+    watched = watch()
+    build, _ = until(watched.ready)
+    os.kill(build.process.pid, signal.SIGKILL)
+    until(lambda: watched.pool.tick() or watched.lost)
+    assert watched.lost == [("build", "it was ended by signal 9")]
+
+
+def test_38_hours_that_a_laptop_slept_kill_no_worker_that_answers(watch):
+    watched = watch()
+    workers = until(watched.ready)
+    for _ in range(3):
+        watched.clock.pass_(PING_S + 0.1)
+        watched.pool.tick()
+        until(lambda: watched.listen() or all(worker.heard == watched.clock() for worker in workers))
+    assert not watched.lost
+
+
+def test_starting_is_tried_again_ever_more_rarely_and_then_told(watch):
+    watched = watch(DIES_AT_ONCE)
+    for tried in range(1, STARTS_TRIED + 1):
+        assert not watched.pool.trouble("build")
+        until(lambda tried=tried: watched.pool.tick() or len(watched.lost) == 2 * tried)
+        watched.pool.tick()
+        assert not watched.pool.workers()
+        watched.clock.pass_(RESTART_S[0] * 2**tried)
+    assert "does not start" in watched.pool.trouble("build")
+    assert set(watched.lost) == {(role, "it ended with exit code 3") for role in ("build", "render")}
+
+
+def test_a_worker_that_never_gets_ready_is_replaced(watch):
+    watched = watch(NEVER_READY)
+    watched.clock.pass_(START_S + 1)
+    watched.pool.tick()
+    assert len(watched.lost) == 2
+
+
+def test_stopping_leaves_no_process(watch):
+    watched = watch()
+    processes = [worker.process for worker in until(watched.ready)]
+    watched.pool.stop(5.0)
+    assert all(process.returncode is not None for process in processes) and not watched.pool.workers()
