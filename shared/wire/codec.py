@@ -119,11 +119,8 @@ def _parse(part: Part) -> dict[str, Any]:
     text = bytes(part[: limits.HEADER_BYTES + 1])
     if len(text) > limits.HEADER_BYTES:
         raise _too_large(f"A header may have {limits.HEADER_BYTES} bytes.")
-    depth = 0
-    for bracket in _BRACKET.findall(_STRING.sub(b"", text)):  # before the parser, which recurses
-        depth += 1 if bracket in b"[{" else -1
-        if depth > limits.HEADER_DEPTH:
-            raise WireError("malformed", f"The header is nested deeper than {limits.HEADER_DEPTH} levels.")
+    if text.count(b"[") + text.count(b"{") > limits.HEADER_DEPTH:  # few messages have more brackets than that
+        _check_depth(text)
     try:
         header = json.loads(
             text.decode("utf-8"), object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite
@@ -133,6 +130,15 @@ def _parse(part: Part) -> dict[str, Any]:
     if not isinstance(header, dict):
         raise WireError("malformed", "The header must be an object.")
     return header
+
+
+def _check_depth(text: bytes) -> None:
+    """Before the parser, which recurses."""
+    depth = 0
+    for bracket in _BRACKET.findall(_STRING.sub(b"", text)):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > limits.HEADER_DEPTH:
+            raise WireError("malformed", f"The header is nested deeper than {limits.HEADER_DEPTH} levels.")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from .messages import Bye, Error, Hello, Join, Ping, Welcome
 from .sockets import CONTROL, FRAMES, client_socket, connect
 
 _FAREWELL_MS = 200
+_LAST_WORDS_MS = 50  # one socket's end may be seen before the other's last message
 _WATCHED = zmq.EVENT_CONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
@@ -96,10 +97,13 @@ class Link:
         self._flush()
         self._poller.modify(self._control, zmq.POLLIN | (zmq.POLLOUT if self._unsent else 0))
         ready = self._poll(seconds)
+        if any(monitor in ready for monitor in self._monitors):
+            self._control.poll(_LAST_WORDS_MS)  # what was sent before the connection broke comes first
+            ready = self._poll(0)
         came = [_receive(one) for one in (self._control, self._frames) if ready.get(one, 0) & zmq.POLLIN]
         if came:
             self._heard, self._pinged = time.monotonic(), None
-        else:  # what arrived before the connection broke comes first
+        else:
             self._judge(ready)
             self._keep_alive()
         return came

@@ -169,7 +169,7 @@ def _reader(kind: Any) -> Reader:
         return _list(_reader(get_args(kind)[0]))
     if is_dataclass(kind):
         return partial(from_json, kind)
-    return partial(_read, kind)
+    return _text if kind is str else partial(_read, kind)
 
 
 def _checked(read: Reader, checks: Sequence[Callable[[Any, str], None]]) -> Reader:
@@ -198,7 +198,13 @@ def _read(kind: Any, value: Any, where: str) -> Any:
         raise WireError("malformed", f"{where} must be of type {kind.__name__}.", where)
     if kind is float and not math.isfinite(value):
         raise WireError("malformed", f"{where} is not a finite number.", where)
-    if kind is str and not is_text(value):
+    return value
+
+
+def _text(value: Any, where: str) -> str:
+    if type(value) is not str:
+        raise WireError("malformed", f"{where} must be of type str.", where)
+    if not is_text(value):
         raise WireError("malformed", f"{where} holds half a character.", where)
     return value
 
@@ -210,7 +216,6 @@ _LARGEST = 2**1023
 def is_text(value: str) -> bool:
     """Whether UTF-8 can hold it: JSON lets lone surrogates pass, which would fail later, on the way out."""
     try:
-        value.encode()
+        return value.isascii() or bool(value.encode())
     except UnicodeEncodeError:
         return False
-    return True

@@ -1,6 +1,7 @@
 """A TCP proxy that delays, trickles, cuts, half-closes and freezes: what networks do."""
 
 import contextlib
+import queue
 import selectors
 import socket
 import threading
@@ -17,7 +18,7 @@ class Proxy:
         self._selector = selectors.DefaultSelector()
         self._other = {}  # socket -> where its bytes go
         self.delay, self.trickle, self.frozen, self.refusing, self.cut_after = 0.0, 1 << 16, False, False, None
-        self._ending = False
+        self._ending, self._wanted = False, queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self):
@@ -30,28 +31,32 @@ class Proxy:
         self._thread.join()
 
     def cut(self):
-        """Close every connection now; new ones are taken unless `refusing`."""
-        for one in list(self._other):
-            self._close(one)
+        """Close every connection; new ones are taken unless `refusing`."""
+        self._wanted.put(self._close)
 
     def half_close(self):
         """No more bytes towards the client, while it may still send."""
-        for one in list(self._other):
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_WR)
+        self._wanted.put(lambda one: one.shutdown(socket.SHUT_WR))
 
     def _run(self):
         while not self._ending:
+            while not self._wanted.empty():
+                self._to_all(self._wanted.get())
             for key, _ in self._selector.select(0.01):
                 if key.fileobj is self._listener:
                     self._accept()
-                elif not self.frozen:
+                elif not self.frozen and key.fileobj in self._other:
                     self._pass_on(key.fileobj)
             if self.frozen:
                 time.sleep(0.01)
-        self.cut()
+        self._to_all(self._close)
         self._listener.close()
         self._selector.close()
+
+    def _to_all(self, action):
+        for one in list(self._other):
+            with contextlib.suppress(OSError):
+                action(one)
 
     def _accept(self):
         near, _ = self._listener.accept()

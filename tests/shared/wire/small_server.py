@@ -88,4 +88,6 @@ class SmallServer:
         if isinstance(message, m.Join):
             self._peers["frames"] = (one, peer)
             return m.Ok()
+        if isinstance(message, m.Bye):
+            return m.Ok()
         return m.Pong() if isinstance(message, m.Ping) else self.answer(envelope)

@@ -278,6 +278,20 @@ def test_questions_under_way_fail_when_the_connection_breaks():
         assert {refusal(future).code for future in futures} == {"lost"}
 
 
+def test_the_last_answer_of_a_server_that_ends_is_heard(monkeypatch):
+    """`vivant serve --stop` told of a broken connection now and then: the frames socket's end overtook the answer."""
+    monkeypatch.setattr("shared.wire.link._LAST_WORDS_MS", 1000 * PATIENCE_S)
+
+    def answer(envelope):
+        frames.cut()
+        return m.Ok()
+
+    with SmallServer(answer) as server, through_proxies(server.connection()) as (client, control, frames):
+        control.delay = 0.1
+        assert client.call(m.ServerStop(), timeout=PATIENCE_S).message == m.Ok()
+        control.delay = 0.0
+
+
 def test_a_server_that_starts_late_is_found():
     keys = (zmq.curve_keypair(), zmq.curve_keypair())
     with SmallServer(keys=keys) as server:
