@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from backend.service.crash_points import crash_point
 from backend.service.disk import telling_disk_full
 from backend.service.journal import Journal
 from backend.service.sessions import Session
@@ -57,7 +58,9 @@ class Assets:
             raise WireError("wrong_hash", "What came is not what was announced. Upload it again.", "sha256", True)
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
+        crash_point("assets:checked")
         os.replace(partial, self._folder / put.sha256)
+        crash_point("assets:renamed")
         self._journal.put_asset(owner, put.sha256)
 
     def _partial(self, owner: str, sha256: str) -> Path:
