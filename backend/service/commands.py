@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import signal
 import sys
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator
@@ -48,8 +50,16 @@ def serve(arguments: Namespace, progress: Progress) -> Iterable[object]:
         return _mock(data)
     default = 0 if arguments.bind in LOOPBACK else PORT
     port = default if arguments.port is None else arguments.port
-    Server(ServeSettings(data, arguments.bind, port)).run(sys.stdout)
+    server = Server(ServeSettings(data, arguments.bind, port))
+    if arguments.until_eof:
+        threading.Thread(target=_interrupt_at_eof, name="stdin", daemon=True).start()
+    server.run(sys.stdout)
     return []
+
+
+def _interrupt_at_eof() -> None:
+    sys.stdin.buffer.read()
+    _thread.interrupt_main()
 
 
 def _status(data: Path) -> Iterator[str]:

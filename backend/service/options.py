@@ -29,6 +29,9 @@ def add_serve(commands: Commands) -> None:
         help=f"control socket; frames take the next; default: any that are free, with --bind {PORT}",
     )
     _data_option(serve)
+    serve.add_argument(
+        "--until-eof", action="store_true", help="end with the program that holds standard input, even if it crashes"
+    )
     what = serve.add_mutually_exclusive_group()
     what.add_argument("--mock", action="store_true", help="only pretend: no photo is looked at, a figure is drawn")
     what.add_argument("--status", action="store_true", help="say how the running server is")

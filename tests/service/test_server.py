@@ -168,6 +168,15 @@ def test_the_command_serves_without_torch_and_answers_status_and_stop(tmp_path, 
     assert "No server runs" in capsys.readouterr().err
 
 
+def test_a_server_until_eof_ends_with_whoever_holds_its_standard_input(tmp_path):
+    command = [sys.executable, "-m", "backend.cli", "serve", "--data", str(tmp_path), "--until-eof"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as server:
+        assert json.loads(server.stdout.readline())["ready"]
+        server.stdin.close()
+        assert server.wait(30) == 0
+    assert not connection_file(tmp_path).exists()
+
+
 def test_status_says_when_workers_do_not_start(tmp_path):
     settings = ServeSettings(tmp_path, worker=(sys.executable, "-c", "raise SystemExit('no torch')"))
     script = f"""
