@@ -53,12 +53,14 @@ def is_busy() -> bool:
 # What arrives
 
 
-def take_jobs(envelope: Envelope) -> None:
-    """The backend's list of jobs."""
-    kept = {name: _jobs[name] for name in _ours}
+def take_jobs(envelope: Envelope) -> list[messages.JobInfo]:
+    """The backend's list of jobs; returns those that are another than we knew."""
+    before = dict(_jobs)
     _jobs.clear()
-    _jobs.update({**kept, **{info.job: info for info in cast(messages.Jobs, envelope.message).jobs}})
+    _jobs.update({name: before[name] for name in _ours})
+    _jobs.update({info.job: info for info in cast(messages.Jobs, envelope.message).jobs})
     rewrite()
+    return [info for name, info in _jobs.items() if before.get(name, info) != info]
 
 
 def take_job(envelope: Envelope) -> None:
@@ -127,6 +129,8 @@ def take_status(envelope: Envelope) -> None:
 def notice(error: VivantError) -> None:
     """Show an error in the Backend panel, where no operator is left to report it."""
     global _notice
+    if getattr(error, "code", "") == "closed":
+        return  # the user has disconnected, and sees it
     _notice = str(error)
     if (state := _state()) is not None:
         state.notice = _notice
@@ -169,11 +173,12 @@ def rewrite() -> None:
 
 
 def redraw() -> None:
-    """Draw the 3D Views again."""
+    """Draw the sidebars again; the 3D Views beside them may be expensive."""
     for window in bpy.data.window_managers[0].windows:
         for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                area.tag_redraw()
+            for region in area.regions if area.type == "VIEW_3D" else ():
+                if region.type == "UI":
+                    region.tag_redraw()
 
 
 def _state() -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from . import compat, mirror, pictures, session
+from ._shared.errors import VivantError
 from ._shared.wire import messages
 
 if TYPE_CHECKING:
@@ -92,9 +93,13 @@ def _fetch_fit(job: str) -> None:
         pictures.load(job, found.overlay)
         mirror.redraw()
 
+    def fail(error: VivantError) -> None:
+        _asked.discard(job)  # another try follows when the connection is back
+        mirror.notice(error)
+
     if job not in _asked:
         _asked.add(job)
-        session.run(lambda client: _read_fit(client, job), show)
+        session.run(lambda client: _read_fit(client, job), show, fail)
 
 
 def _read_fit(client: Client, job: str) -> Fit:
@@ -109,9 +114,9 @@ def _fetch_thumbnail(avatar: str) -> None:
         pictures.load(avatar, path)
         mirror.redraw()
 
-    if avatar not in _asked:
+    if avatar not in _asked:  # a list without a picture is good enough: nobody is told if there is none
         _asked.add(avatar)
-        session.run(lambda client: download(client, avatar, PREVIEW), show, on_error=lambda error: None)
+        session.run(lambda client: download(client, avatar, PREVIEW), show, lambda _: _asked.discard(avatar))
 
 
 @persistent

@@ -38,6 +38,7 @@ SESSION = str(uuid.uuid4())
 
 TICK_BUDGET_S = 0.02
 STREAMING_S, BUSY_S, QUIET_S = 0.02, 0.05, 1.0  # between ticks: frames expected, answers expected, neither
+SILENCE_S = 5.0
 CLOSE_S = 0.9
 CREDIT = 3
 """Frames under way: one being drawn, one travelling, one being written or shown."""
@@ -49,6 +50,7 @@ class _Session:
     def __init__(self) -> None:
         self.client: Client | None = None
         self.threads: list[threading.Thread] = []
+        self.heard = 0.0  # when jobs were told of last
 
 
 _now = _Session()
@@ -169,9 +171,23 @@ def off_ready(callback: Callable[[], None]) -> None:
 
 def refresh() -> None:
     """Ask for everything that the panels list: jobs, avatars, the device."""
-    call(messages.JobList(), on_reply=mirror.take_jobs)
+    _list_jobs()
     call(messages.StatusGet(), on_reply=mirror.take_status)
     call(messages.AvatarList(), on_reply=_lists_are_here)
+
+
+def _list_jobs() -> None:
+    def take(envelope: Envelope) -> None:
+        for info in mirror.take_jobs(envelope):
+            _tell_job(info)
+
+    _now.heard = time.monotonic()
+    call(messages.JobList(), on_reply=take)
+
+
+def _tell_job(info: messages.JobInfo) -> None:
+    for callback in list(_job_callbacks):
+        callback(info)
 
 
 def _lists_are_here(envelope: Envelope) -> None:
@@ -215,6 +231,8 @@ def _pump() -> float | None:
         pass
     if _now.client is None:
         return BUSY_S if _pending else None
+    if is_ready() and mirror.is_busy() and time.monotonic() - _now.heard > SILENCE_S:
+        _list_jobs()  # a backend drops events rather than let a slow client hold it up
     if _listeners:
         return STREAMING_S
     return BUSY_S if _pending or mirror.is_busy() or _now.client.state != "ready" else QUIET_S
@@ -241,9 +259,9 @@ def _arrived(item: Any) -> None:
     if isinstance(message, messages.Frame):
         _listeners.get(message.view or message.job, lambda _: acknowledge())(item)
     elif isinstance(message, messages.JobEvent):
+        _now.heard = time.monotonic()
         mirror.take_job(item)
-        for callback in list(_job_callbacks):
-            callback(message.info)
+        _tell_job(message.info)
     elif isinstance(message, messages.Error):
         mirror.notice(WireError(message.code, message.message))
     else:  # the client's state is another one

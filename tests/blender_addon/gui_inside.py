@@ -19,6 +19,7 @@ def prepare():
     for area in bpy.context.window_manager.windows[0].screen.areas:
         if area.type == "VIEW_3D":
             area.spaces.active.show_region_ui = True
+            area.spaces.active.overlay.show_overlays = False  # they cost most of the time in software
 
 
 def sidebar():
