@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,7 @@ def unknown(names: tuple[str, ...]) -> tuple[str, ...]:
     return (f"The mock has no {', '.join(missing[:5])}.",) if missing else ()
 
 
+@lru_cache(maxsize=32)
 def picture(width: int, height: int, turn: float = 0.0, done: float = 1.0) -> np.ndarray:
     """The person as [H, W, 3] u1; `done` below 1 looks like an avatar in training: coarse and pale."""
     coarse = max(1, round(8 * (1 - done)))
@@ -71,12 +73,14 @@ def picture(width: int, height: int, turn: float = 0.0, done: float = 1.0) -> np
     over = _bytes(seen * rgb + (1 - seen * alpha[..., None]) * _BACKGROUND)
     rows = np.minimum(np.arange(height) // coarse, camera.height - 1)
     columns = np.minimum(np.arange(width) // coarse, camera.width - 1)
-    return over[rows[:, None], columns]
+    shown = over[rows[:, None], columns]
+    shown.flags.writeable = False  # it is kept: every photo of this size becomes this picture
+    return shown
 
 
 def overlay(width: int, height: int) -> np.ndarray:
     """The fit laid over the photo, [H, W, 3] u1: here the person with a dot at each joint."""
-    pixels = picture(width, height)
+    pixels = picture(width, height).copy()
     dots, _ = photo_camera(width, height).project(photo_joints())
     half = max(1, min(width, height) // 200)
     for x, y in dots.astype(int):
@@ -89,6 +93,7 @@ def photo_joints() -> np.ndarray:
     return joint_transforms(photo_pose())[1]
 
 
+@lru_cache(maxsize=1)
 def turn_table(height: int, views: int = 6) -> np.ndarray:
     """The person from all sides, side by side."""
     return np.concatenate([picture(height // 2, height, 2 * np.pi * k / views) for k in range(views)], axis=1)
