@@ -6,6 +6,7 @@ import atexit
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from ._shared.wire.connection import Connection
 
 DOCTOR_S = 120.0  # its first run compiles kernels
+GONE_S = 20.0  # for a server to end its workers
 GRACE_S = 0.5  # for an orderly end while Blender quits or disables the extension
 
 _process: subprocess.Popen[bytes] | None = None
@@ -89,25 +91,35 @@ def wait_until_ready(process: subprocess.Popen[bytes], data: Path, log: Path) ->
     if not process.stdout.readline():
         process.wait()
         words = log.read_text(encoding="utf-8", errors="replace").strip()
-        if "already runs" not in words:
+        if "already runs" not in words or not connection_file(data).exists():
             raise VivantError(f"The backend did not start. It said: {words[-600:] or 'nothing'} (All of it: {log})")
     return load_connection(connection_file(data))
 
 
-def stop() -> None:
-    """End what was started here, in an orderly way if that takes no longer than `GRACE_S`."""
+def wait_until_gone(process: subprocess.Popen[bytes] | None, data: Path) -> None:
+    """Block until a server that was told to end has let go of its data folder, or gives no sign of it."""
+    from ._shared.wire.connection import connection_file
+
+    end = time.monotonic() + GONE_S
+    while time.monotonic() < end and (process.poll() is None if process else connection_file(data).exists()):
+        time.sleep(0.1)
+
+
+def stop() -> subprocess.Popen[bytes] | None:
+    """End what was started here, in an orderly way if that takes no longer than `GRACE_S`; returns the process."""
     global _process, _mock, _starting
     mock, process, _mock, _process, _starting = _mock, _process, None, None, False
     if mock is not None:
         mock.stop()
     if process is None or _keep_running:
-        return
+        return process
     if process.stdin is not None:
         process.stdin.close()
     try:
         process.wait(GRACE_S)
     except subprocess.TimeoutExpired:
         process.terminate()
+    return process
 
 
 def register() -> None:

@@ -1,12 +1,15 @@
-"""Object > Vivant: every command in a menu, for F3 finds what stands in menus."""
+"""Object > Vivant and Pose > Vivant: every command in a menu, for F3 finds what stands in the mode's menus."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import bpy
 
 ENTRIES = (
     "start_backend",
     "stop_backend",
+    "restart_backend",
     "connect_backend",
     "disconnect_backend",
     "try_mock",
@@ -34,6 +37,12 @@ ENTRIES = (
     "save_motion",
     "bake_motion",
     "",
+    "toggle_preview",
+    "render_avatar",
+    "cancel_render",
+    "insert_composite",
+    "remove_composite",
+    "",
     "cancel_job",
     "resume_job",
     "open_log",
@@ -56,18 +65,24 @@ class VivantMenu(bpy.types.Menu):
                 self.layout.separator()
 
 
-def _in_object_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
+def _in_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     self.layout.separator()
     self.layout.menu(VivantMenu.bl_idname)
+
+
+def _places() -> tuple[Any, ...]:
+    return bpy.types.VIEW3D_MT_object, bpy.types.VIEW3D_MT_pose
 
 
 def register() -> None:
     """Add the menu."""
     bpy.utils.register_class(VivantMenu)
-    bpy.types.VIEW3D_MT_object.append(_in_object_menu)
+    for menu in _places():
+        menu.append(_in_menu)
 
 
 def unregister() -> None:
     """Take it away."""
-    bpy.types.VIEW3D_MT_object.remove(_in_object_menu)
+    for menu in _places():
+        menu.remove(_in_menu)
     bpy.utils.unregister_class(VivantMenu)

@@ -129,8 +129,8 @@ def take_status(envelope: Envelope) -> None:
 def notice(error: VivantError) -> None:
     """Show an error in the Backend panel, where no operator is left to report it."""
     global _notice
-    if getattr(error, "code", "") == "closed":
-        return  # the user has disconnected, and sees it
+    if getattr(error, "code", "") in ("closed", "lost", "no_server"):
+        return  # the light shows it, and goes back to green by itself
     _notice = str(error)
     if (state := _state()) is not None:
         state.notice = _notice

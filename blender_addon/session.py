@@ -7,6 +7,7 @@ do not tick, `wait` empties them.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import mirror
+from . import backend_process, mirror
 from ._shared.errors import VivantError
 from ._shared.wire import messages
 from ._shared.wire.errors import WireError
@@ -39,6 +40,7 @@ SESSION = str(uuid.uuid4())
 TICK_BUDGET_S = 0.02
 STREAMING_S, BUSY_S, QUIET_S = 0.02, 0.05, 1.0  # between ticks: frames expected, answers expected, neither
 SILENCE_S = 5.0
+LOOK_AGAIN_S = 2.0
 CLOSE_S = 0.9
 CREDIT = 3
 """Frames under way: one being drawn, one travelling, one being written or shown."""
@@ -50,7 +52,9 @@ class _Session:
     def __init__(self) -> None:
         self.client: Client | None = None
         self.threads: list[threading.Thread] = []
+        self.connection: Connection | None = None
         self.heard = 0.0  # when jobs were told of last
+        self.looked = 0.0  # when the connection file was looked at last
 
 
 _now = _Session()
@@ -82,6 +86,7 @@ def connect(connection: Connection | None = None) -> None:
 
     connection = connection or chosen_connection()
     disconnect()
+    _now.connection = connection
     _now.client = Client(connection, session=SESSION, program=f"Blender {bpy.app.version_string}")
     start_pump()
 
@@ -233,9 +238,24 @@ def _pump() -> float | None:
         return BUSY_S if _pending else None
     if is_ready() and mirror.is_busy() and time.monotonic() - _now.heard > SILENCE_S:
         _list_jobs()  # a backend drops events rather than let a slow client hold it up
+    if _now.client.state == "lost" and time.monotonic() - _now.looked > LOOK_AGAIN_S:
+        _follow_restart()
     if _listeners:
         return STREAMING_S
     return BUSY_S if _pending or mirror.is_busy() or _now.client.state != "ready" else QUIET_S
+
+
+def _follow_restart() -> None:
+    """A backend of this computer that was started again listens elsewhere: its new connection file says where."""
+    from .preferences import chosen_connection, is_local
+
+    _now.looked = time.monotonic()
+    if backend_process.runs_mock() or not is_local():
+        return
+    with contextlib.suppress(VivantError):  # it has not come back yet
+        connection = chosen_connection()
+        if connection != _now.connection:
+            connect(connection)
 
 
 def _handle_one() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import bpy
@@ -98,14 +99,15 @@ class StopBackend(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def stop_local() -> None:
-    """End the server on this computer, whoever started it, and close the connection."""
+def stop_local() -> subprocess.Popen[bytes] | None:
+    """End the server on this computer, whoever started it, and close the connection; its process if it was ours."""
     client = session.client()
     if client is not None:
         client.post(messages.ServerStop())
     session.disconnect()
-    backend_process.stop()
+    process = backend_process.stop()
     mirror.redraw()
+    return process
 
 
 class RestartBackend(bpy.types.Operator):
@@ -123,9 +125,10 @@ class RestartBackend(bpy.types.Operator):
         return True
 
     def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
-        """Stop, then start; the new server waits until the old one has let go of the data folder."""
-        stop_local()
-        return StartBackend.execute(self, context)  # type: ignore[arg-type]
+        """Stop, then start when the old server has let go of the data folder."""
+        old, data = stop_local(), preferences.data_folder()
+        session.in_thread(lambda: backend_process.wait_until_gone(old, data), lambda _: start_local())
+        return {"FINISHED"}
 
 
 class ConnectBackend(bpy.types.Operator):

@@ -51,6 +51,15 @@ class Gui:
         """Press the left button at a place of the screen. Blender needs the mouse to hover there first."""
         self._xdotool("mousemove", str(int(x)), str(int(y)), "sleep", "0.4", "click", "1", "sleep", "0.4")
 
+    def hover(self, x, y):
+        """Move the mouse to a place of the screen: keys go to what lies below it."""
+        self._xdotool("mousemove", str(int(x)), str(int(y)), "sleep", "0.4")
+
+    def type(self, words):
+        """Write words where the mouse is."""
+        self._xdotool("type", "--delay", "40", words)
+        time.sleep(0.6)
+
     def scroll(self, x, y, notches):
         """Turn the wheel there, down for positive notches."""
         button = "5" if notches > 0 else "4"

@@ -35,7 +35,7 @@ def picture(window, name):
 
 
 def click_until(window, condition, heights):
-    """Click down the middle of the sidebar until the button was hit; what is hit too late would hit the next as well."""
+    """Click down the middle of the sidebar until the button was hit. Each click gets time, lest two are hit."""
     left, top, width, _ = window.ask("sidebar()")
     for y in heights:
         window.click(left + width / 2, top + y)
