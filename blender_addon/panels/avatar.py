@@ -10,7 +10,7 @@ from .. import mirror, pictures, properties
 from .._shared.wire.messages import JobInfo
 from .drawing import VivantPanel, job_progress, problem
 
-PICTURE_SCALE = 9.0
+PICTURE_SCALE = 8.0
 
 
 class AvatarPanel(VivantPanel, bpy.types.Panel):

@@ -8,7 +8,7 @@ from .. import mirror, pictures, properties, results
 from ..operators.edit_fit import is_editing
 from .drawing import VivantPanel, job_progress, problem, sentence
 
-PICTURE_SCALE = 9.0
+PICTURE_SCALE = 8.0
 EDITING = "Pose the armature until it lies over the person, then send it. Expressions are in Motion > Face."
 PARTS = {"face": "Face", "body": "Body", "left_hand": "Left hand", "right_hand": "Right hand", "legs": "Legs"}
 
