@@ -47,8 +47,7 @@ def open_editor(context: bpy.types.Context, rig: Rig, photo: Path, job: str) -> 
     width, height = map(int, rig.image_size)
     camera = Camera(width, height, rig.K.astype(np.float64), rig.world_to_camera.astype(np.float64))
     _look_through(scene, camera, photo)
-    armature = rigs.create(context, rig, None, "Fit", job)
-    armature.location = (0, 0, 0)  # the photo's world, wherever the cursor is
+    rigs.create(context, rig, None, "Fit", job)  # a new scene's cursor lies at the origin: in the photo's world
     bpy.ops.object.mode_set(mode="POSE")
     for space in _views(context):
         space.region_3d.view_perspective = "CAMERA"

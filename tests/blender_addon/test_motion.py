@@ -211,6 +211,8 @@ def test_limbs_point_the_same_way_whatever_the_rest_pose(avatar):
         flat = rest[JOINT_INDEX[f"{side}_wrist"]] - rest[JOINT_INDEX[f"{side}_shoulder"]]
         turn = matrices_from_axis_angles(np.array([0, 0, -0.7 if side == "left" else 0.7]))
         assert_allclose(wrist - shoulder, turn @ flat, atol=2e-3)
+        wrist, finger = JOINT_INDEX[f"{side}_wrist"], JOINT_INDEX[f"{side}_middle3"]
+        assert_allclose(places[finger] - places[wrist], turn @ (rest[finger] - rest[wrist]), atol=2e-3)
 
 
 def lower(edit_bones, name, turn):
@@ -218,6 +220,14 @@ def lower(edit_bones, name, turn):
     pivot, rotation = np.array(edit_bones[name].head), matrices_from_axis_angles(np.array([0.0, 0.0, turn]))
     for bone in [edit_bones[name], *edit_bones[name].children_recursive]:
         bone.head, bone.tail = (rotation @ (np.array(end) - pivot) + pivot for end in (bone.head, bone.tail))
+
+
+def test_a_giants_steps_become_ours(avatar, talk):
+    source = foreign("Giant", list(JOINT_NAMES))
+    key(source, talk)
+    source.scale = (2, 2, 2)
+    bpy.context.view_layer.update()
+    assert_allclose(bake(source, avatar, range(1, 26)).transl, talk.transl, atol=1e-5)
 
 
 def test_a_map_of_the_users_own_is_read_line_by_line(empty):
