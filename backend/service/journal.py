@@ -75,6 +75,7 @@ class Journal:
             VivantError: the file is damaged, or of a newer version.
         """
         self._path = path
+        self._known: dict[str, OwnedAvatar] = {}
         self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -185,15 +186,19 @@ class Journal:
         with self._transaction() as db:
             row = (avatar.info.avatar, avatar.owner, whole, _dump(avatar.info))
             db.execute("INSERT OR REPLACE INTO avatars VALUES (?, ?, ?, ?)", row)
+        self._known.pop(avatar.info.avatar, None)
 
     def drop_avatar(self, avatar: str) -> None:
         """Forget an avatar."""
         with self._transaction() as db:
             db.execute("DELETE FROM avatars WHERE avatar = ?", (avatar,))
+        self._known.pop(avatar, None)
 
     def avatar(self, avatar: str) -> OwnedAvatar | None:
-        """The whole avatar with this id."""
-        return next(self._avatars("WHERE avatar = ? AND whole", avatar), None)
+        """The whole avatar with this id. Every frame asks, so what is known is kept."""
+        if avatar not in self._known and (found := next(self._avatars("WHERE avatar = ? AND whole", avatar), None)):
+            self._known[avatar] = found
+        return self._known.get(avatar)
 
     def avatars_of(self, owner: str) -> list[OwnedAvatar]:
         """The whole ones of one owner, newest first."""

@@ -29,7 +29,7 @@ from shared.wire.schema import Message
 TAKES = 8
 """Renders that may wait for one client: their poses lie in memory."""
 RESTS = 200
-"""Ticks, about 10 s, that a stream has nothing to do before its slots go: making them anew takes longer than a frame."""
+"""Ticks, about 10 s, without work before a stream's slots go: to reserve them anew takes longer than a frame."""
 
 
 class Relay:

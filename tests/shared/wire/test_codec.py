@@ -2,7 +2,7 @@
 
 import json
 import tracemalloc
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -60,10 +60,10 @@ def test_encoding_then_decoding_is_the_identity(cls):
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.binary(max_size=200), max_size=10))
 def test_row_1_random_parts_give_one_typed_error(parts):
-    began = perf_counter()
+    began = process_time()
     refused(parts)
     refused([limits.MAGIC, *parts])
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 @settings(max_examples=300, deadline=None)
@@ -145,10 +145,10 @@ def test_row_2_nothing_is_allocated_for_a_lie():
 
 @pytest.mark.parametrize("text", [b"[" * 10**5, b'{"a":' * 10**5, b'{"a":[' * 30000, b'["' * 10])
 def test_row_3_deep_nesting_is_refused_before_it_is_parsed(text):
-    began = perf_counter()
+    began = process_time()
     refused([limits.MAGIC, text])
     refused([limits.MAGIC, text[: limits.HEADER_BYTES]], "malformed")
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 def test_brackets_inside_texts_do_not_count_as_nesting():

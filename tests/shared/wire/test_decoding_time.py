@@ -19,7 +19,7 @@ HEADERS = {
 
 @pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
 def test_row_1_no_header_takes_long_to_refuse(header):
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(WireError):
         decode([limits.MAGIC, header])
-    assert time.perf_counter() - began < 2.0  # hundredths; a pattern that starts again at each quote took a minute
+    assert time.process_time() - began < 2.0  # hundredths; a pattern that starts again at each quote took a minute
