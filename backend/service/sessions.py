@@ -13,13 +13,13 @@ from backend.service.keys import AllowList
 from backend.service.post import Parcel, Post, Sent
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope
+from shared.wire.compression import FEATURES
 from shared.wire.errors import WireError
 from shared.wire.messages import Error, Hello, Join, Welcome
 from shared.wire.schema import Message
 
 LOCAL_OWNER = "local"
 """Owner of everything where libzmq has no CURVE."""
-FEATURES: tuple[str, ...] = ()
 
 
 @dataclass

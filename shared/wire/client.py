@@ -22,7 +22,7 @@ from .codec import Buffers, Envelope, Part, encode
 from .connection import Connection
 from .errors import WireError
 from .link import Link, Waker, as_error
-from .messages import Error, Hello, Message, Pong, Welcome
+from .messages import Error, Hello, Message, Welcome
 
 _TURN_S = 0.25
 
@@ -41,6 +41,9 @@ class _Request:
     parts: list[Part]
     deadline: float
     answer: Future[Envelope] | None
+
+
+_NOBODY = _Request("", [], 0.0, None)
 
 
 class Client:
@@ -175,20 +178,33 @@ class Client:
                 yield request
 
     def _receive(self, came: Envelope | WireError) -> None:
-        error = came if isinstance(came, WireError) else as_error(came) if isinstance(came.message, Error) else None
-        if error is not None and error.code in ("superseded", "version"):
+        answer = self._waiting.pop(came.re, _NOBODY).answer
+        if isinstance(came, WireError):
+            self._receive_unreadable(came, answer)
+        elif isinstance(came.message, Error):
+            self._receive_error(came, answer)
+        elif answer is not None:
+            answer.set_result(came)
+        elif not came.re:  # else it is a pong, or an answer that came too late
+            self.inbox.put(came)
+
+    def _receive_unreadable(self, error: WireError, answer: Future[Envelope] | None) -> None:
+        if answer is not None:
+            answer.set_exception(error)
+        if error.code == "version":
             raise error
-        if error is not None and error.code == "unknown_session":
-            raise WireError("lost", "The server was restarted.", retryable=True)
-        request = self._waiting.pop(came.re, None)
-        if request is not None and request.answer is not None:
-            if error is not None:
-                request.answer.set_exception(error)
-            elif isinstance(came, Envelope):
-                request.answer.set_result(came)
-        elif error is not None and error.code != "unknown_kind":  # a newer server may say what we do not know
-            self.inbox.put(Envelope(Error(error.code, error.message, error.field, error.retryable), re=error.re))
-        elif isinstance(came, Envelope) and not isinstance(came.message, (Pong, Error)):
+        if answer is None and error.code != "unknown_kind":  # a newer server may say what we do not know
+            self.inbox.put(Envelope(Error(error.code, error.message, error.field)))
+
+    def _receive_error(self, came: Envelope, answer: Future[Envelope] | None) -> None:
+        error = as_error(came)
+        if error.code == "unknown_session":
+            error = WireError("lost", "The server forgot this session. Greeting it again.", retryable=True)
+        if answer is not None:
+            answer.set_exception(error)
+        if error.code in ("superseded", "version", "lost"):
+            raise error
+        if answer is None:
             self.inbox.put(came)
 
     def _expire(self) -> None:

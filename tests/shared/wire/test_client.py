@@ -233,6 +233,19 @@ def test_a_posted_message_s_error_comes_to_the_inbox_with_its_id():
         assert client.inbox.get().re == asked
 
 
+def test_an_answer_that_comes_too_late_is_dropped():
+    def late(envelope):
+        time.sleep(0.6)
+        return m.Ok()
+
+    with SmallServer(late) as server, Client(server.connection()) as client:
+        client.call(m.Ping())
+        client.inbox.get()
+        assert refusal(client.send(m.StatusGet(), timeout=0.1)).code == "timeout"
+        client.call(m.Ping(), timeout=PATIENCE_S)
+        assert client.inbox.empty()
+
+
 def test_what_nobody_asked_for_comes_to_the_inbox_in_order():
     with SmallServer() as server, Client(server.connection()) as client:
         client.call(m.Ping())
@@ -442,6 +455,10 @@ def descriptors():
     return len(os.listdir("/proc/self/fd"))
 
 
+def resident_bytes():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts descriptors as Linux does")
 def test_200_cycles_leave_no_socket_thread_or_descriptor_behind(mock):
     def cycle(k):
@@ -454,11 +471,12 @@ def test_200_cycles_leave_no_socket_thread_or_descriptor_behind(mock):
     for k in range(8):  # what is made once
         cycle(k)
     gc.collect()
-    before, threads = descriptors(), threading.active_count()
+    before, threads, memory = descriptors(), threading.active_count(), resident_bytes()
     for k in range(200):
         cycle(k)
     gc.collect()
     until(lambda: descriptors() <= before + 2 and threading.active_count() <= threads)
+    assert resident_bytes() - memory < 16 * 2**20  # a context that stayed would take 0.1 MB and more, each time
 
 
 SERVE = """
