@@ -51,6 +51,7 @@ class AvatarDesk:
         self._journal, self._library, self._pool = journal, library, pool
         self._background, self._reply, self._refuse = background, reply, refuse
         self._imports: dict[str, _Import] = {}
+        self._wanted: set[str] = set()  # to be opened
 
     def list(self, session: Session, envelope: Envelope) -> Message:
         """The newest."""
@@ -62,9 +63,16 @@ class AvatarDesk:
         asked = envelope.message
         assert isinstance(asked, AvatarOpen)
         info = self._library.owned(session.owner, asked.avatar).info
-        for worker in self._pool.ready("render")[:1]:
-            self._pool.send(worker, WorkOpen(asked.avatar, str(self._library.folder(asked.avatar))))
+        self._wanted.add(asked.avatar)
+        self._open_wanted()
         return AvatarIs(self._with_open(info))
+
+    def _open_wanted(self) -> None:
+        """As soon as a worker is ready."""
+        for worker in self._pool.ready("render")[:1]:
+            while self._wanted:
+                avatar = self._wanted.pop()
+                self._pool.send(worker, WorkOpen(avatar, str(self._library.folder(avatar))))
 
     def close(self, session: Session, envelope: Envelope) -> Message:
         """Let all workers forget it."""
@@ -118,6 +126,7 @@ class AvatarDesk:
 
     def memory_changed(self, worker: Worker) -> None:
         """A worker is ready, or told what it has open: an import among it is good."""
+        self._open_wanted()
         for found in [found for found in self._imports.values() if found.worker is None]:
             self._look(found)
         for avatar in set(worker.memory.avatars) & self._imports.keys():

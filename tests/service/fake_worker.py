@@ -135,10 +135,7 @@ class Drawer:
             self.link.send(WorkMemory(1000, 8000, tuple(self.avatars)))
 
     def opened(self, order):
-        if (
-            not (Path(order.folder) / "avatar.json").exists()
-            or "bad" in (Path(order.folder) / "avatar.json").read_text()
-        ):
+        if "bad" in (Path(order.folder) / "avatar.json").read_text():
             return WorkRefused(order.avatar, "bad_avatar", "This is no avatar.")
         (Path(order.folder) / "rig.npz").write_bytes(b"rig")
         self.avatars.append(order.avatar)
