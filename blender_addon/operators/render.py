@@ -62,6 +62,7 @@ class RenderAvatar(bpy.types.Operator):
             return {"CANCELLED"}
         self._timer = context.window_manager.event_timer_add(TICK_S, window=context.window)
         context.window_manager.modal_handler_add(self)
+        self._show(context)
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[OperatorReturnItems]:
@@ -71,8 +72,8 @@ class RenderAvatar(bpy.types.Operator):
         elif event.type != "TIMER":
             return {"PASS_THROUGH"}
         if self._run.poll():
-            context.workspace.status_text_set(f"{progress_text(self._run)}   ESC cancels")
-            mirror.redraw()
+            if self._run.done != self._shown:
+                self._show(context)
             return {"PASS_THROUGH"}
         self._leave(context)
         try:
@@ -85,6 +86,12 @@ class RenderAvatar(bpy.types.Operator):
         """Blender ends the operator: its window closes or a file is loaded."""
         self._run.cancel()
         self._leave(context)
+
+    def _show(self, context: bpy.types.Context) -> None:
+        """Tell the progress in status bar and panel."""
+        self._shown = self._run.done
+        context.workspace.status_text_set(f"{progress_text(self._run)}   ESC cancels")
+        mirror.redraw()
 
     def _leave(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)
