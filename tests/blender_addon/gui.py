@@ -60,11 +60,6 @@ class Gui:
         self._xdotool("type", "--delay", "40", words)
         time.sleep(0.6)
 
-    def drag(self, start, end):
-        """Press at one place, let go at another."""
-        self._xdotool("mousemove", *map(str, start), "sleep", "0.4", "mousedown", "1", "sleep", "0.3")
-        self._xdotool("mousemove", *map(str, end), "sleep", "0.3", "mouseup", "1", "sleep", "0.4")
-
     def scroll(self, x, y, notches):
         """Turn the wheel there, down for positive notches."""
         button = "5" if notches > 0 else "4"
