@@ -13,13 +13,13 @@ from ._shared.skeleton import JOINT_NAMES
 from .conversion import points_to_blender
 
 
-def create(rig: Rig, name: str, texture: Path | None, *, exp_names: bool) -> bpy.types.Object:
+def create(rig: Rig, name: str, texture: Path | None) -> bpy.types.Object:
     """Make the mesh object in rest pose, linked to no collection, with UVs, weights, shape keys and material."""
     body = bpy.data.objects.new(name, _mesh(rig, name))
     if texture is not None:
         body.data.materials.append(_photo_material(name, texture))
     _weigh(body, rig)
-    _add_expressions(body, rig, exp_names=exp_names)
+    _add_expressions(body, rig)
     return body
 
 
@@ -44,7 +44,7 @@ def _weigh(body: bpy.types.Object, rig: Rig) -> None:
         groups[joints[run[0]]].add(vertices[run].tolist(), float(weights[run[0]]), "REPLACE")
 
 
-def _add_expressions(body: bpy.types.Object, rig: Rig, *, exp_names: bool) -> None:
+def _add_expressions(body: bpy.types.Object, rig: Rig) -> None:
     """One key per name; where a body model has a name twice, its later column counts, as on the backend."""
     names = tuple(map(str, rig.expression_names))
     body[expressions.NAMES_KEY] = list(names)
@@ -52,18 +52,26 @@ def _add_expressions(body: bpy.types.Object, rig: Rig, *, exp_names: bool) -> No
         return
     body.shape_key_add(name="Basis", from_mix=False)
     for name, column in {name: column for column, name in enumerate(names)}.items():
-        _add_key(body, rig, column, name)
-    for column in range(len(names) if exp_names else 0):
-        _add_key(body, rig, column, expressions.exp_name(column))
+        rows = slice(rig.expression_start[column], rig.expression_start[column + 1])
+        shape = rig.vertices.copy()
+        shape[rig.expression_vertices[rows]] += rig.expression_deltas[rows]
+        _add_key(body, name, points_to_blender(shape))
 
 
-def _add_key(body: bpy.types.Object, rig: Rig, column: int, name: str) -> None:
-    rows = slice(rig.expression_start[column], rig.expression_start[column + 1])
-    shape = rig.vertices.copy()
-    shape[rig.expression_vertices[rows]] += rig.expression_deltas[rows]
+def add_exp_keys(body: bpy.types.Object) -> None:
+    """Give each expression a second key of the same shape, named `Exp000`, ... as SMPL-X add-ons name its column."""
+    blocks = body.data.shape_keys.key_blocks
+    shape = np.empty((len(body.data.vertices), 3), np.float32)
+    for column, name in enumerate(body[expressions.NAMES_KEY]):
+        if expressions.exp_name(column) not in blocks:
+            blocks[name].data.foreach_get("co", shape.ravel())
+            _add_key(body, expressions.exp_name(column), shape)
+
+
+def _add_key(body: bpy.types.Object, name: str, shape: np.ndarray) -> None:
     block = body.shape_key_add(name=name, from_mix=False)
     block.value = 0.0  # Blender 5 starts at 1
-    block.data.foreach_set("co", points_to_blender(shape).astype(np.float32).ravel())
+    block.data.foreach_set("co", np.asarray(shape, np.float32).ravel())
 
 
 def _photo_material(name: str, texture: Path) -> bpy.types.Material:

@@ -32,6 +32,7 @@ ENTRIES = (
     "pose_rest",
     "key_face",
     "reset_face",
+    "add_exp_keys",
     "talk",
     "load_motion",
     "save_motion",

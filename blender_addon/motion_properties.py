@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import bpy
 from bpy.props import (
-    BoolProperty,
     EnumProperty,
     FloatProperty,
     PointerProperty,
@@ -97,10 +96,6 @@ class VivantMotion(bpy.types.PropertyGroup):
     """What the user chose in the Motion panel of this scene."""
 
     notes: StringProperty(description="What the newest motion file left open, and what was assumed")
-    exp_names: BoolProperty(
-        name="Exp000 Names",
-        description="New avatars also get expression keys Exp000, Exp001, ..., for add-ons that write those",
-    )
     search: StringProperty(
         name="Search", description="Show expressions whose name contains this", options={"TEXTEDIT_UPDATE"}
     )

@@ -35,8 +35,6 @@ def create(
     texture: Path | None,
     name: str,
     avatar_id: str,
-    *,
-    exp_names: bool = False,
 ) -> bpy.types.Object:
     """Add an avatar to the scene at the 3D cursor: armature and proxy body, posed as in the photo, selected.
 
@@ -48,7 +46,6 @@ def create(
         texture: picture for the body's UV map; None leaves the body grey.
         name: of the armature; Blender numbers duplicates.
         avatar_id: the avatar on the backend, or the register job.
-        exp_names: add expression keys `Exp000`, `Exp001`, ... beside the named ones, for add-ons that write those.
     """
     if context.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
@@ -62,7 +59,7 @@ def create(
         (_HAND_MEAN, rig.hand_mean),
     ):
         armature[key] = np.asarray(values, np.float64).ravel().tolist()
-    body = body_mesh.create(rig, f"{armature.name} body", texture, exp_names=exp_names)
+    body = body_mesh.create(rig, f"{armature.name} body", texture)
     home.objects.link(body)
     body.parent = armature
     body.modifiers.new("Armature", "ARMATURE").object = armature

@@ -65,9 +65,8 @@ def _arrived(scene: str, files: tuple[Path, Path], name: str, avatar: str) -> No
     if window is None:  # the scene was removed meanwhile
         return
     rig_file, texture = files
-    exp_names = window.scene.vivant_motion.exp_names
     with bpy.context.temp_override(window=window):
-        rig.create(bpy.context, load_rig(rig_file), texture, name, avatar, exp_names=exp_names)
+        rig.create(bpy.context, load_rig(rig_file), texture, name, avatar)
         bpy.ops.ed.undo_push(message=f"Vivant: add {name}")
     mirror.redraw()
 
@@ -147,6 +146,25 @@ class ResetFace(_OnRig):
         return {"FINISHED"}
 
 
+class AddExpKeys(_OnRig):
+    """Give the expressions a second key each, named Exp000, Exp001, ..., for add-ons that write those; they add up"""
+
+    bl_idname = "vivant.add_exp_keys"
+    bl_label = "Add Exp000 Keys"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
+        """Copy the named keys."""
+        from ..body_mesh import add_exp_keys
+
+        body = body_of(active_avatar(context))
+        if body is None or not expressions.names_of(body):
+            self.report({"ERROR"}, "This avatar's body has no expressions")
+            return {"CANCELLED"}
+        add_exp_keys(body)
+        return {"FINISHED"}
+
+
 def needs_avatar(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Part of a `poll`: whether it is clear which avatar is meant; says what to do if not."""
     if active_avatar(context) is not None:
@@ -155,7 +173,7 @@ def needs_avatar(operator: type[bpy.types.Operator], context: bpy.types.Context)
     return False
 
 
-CLASSES = (CreateRig, PoseAsInPhoto, PoseAtRest, KeyFace, ResetFace)
+CLASSES = (CreateRig, PoseAsInPhoto, PoseAtRest, KeyFace, ResetFace, AddExpKeys)
 
 
 def register() -> None:

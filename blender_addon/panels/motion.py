@@ -43,7 +43,6 @@ class MotionPanel(VivantPanel, bpy.types.Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(armature.vivant_rig, "body_mode")
-        column.prop(context.scene.vivant_motion, "exp_names")
 
     def _draw_notes(self, context: bpy.types.Context) -> None:
         notes = context.scene.vivant_motion.notes
@@ -88,6 +87,7 @@ class FacePanel(_AvatarPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("vivant.key_face", icon="KEY_HLT")
         row.operator("vivant.reset_face", text="", icon="LOOP_BACK")
+        row.operator("vivant.add_exp_keys", text="", icon="SHAPEKEY_DATA")
         layout.prop(context.scene.vivant_motion, "search", text="", icon="VIEWZOOM")
 
 

@@ -1,8 +1,9 @@
 import pytest
+from numpy.testing import assert_allclose
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module (pip install bpy)")
 
-from tests.blender_addon.people import NAMES, made_up_rig  # noqa: E402
+from tests.blender_addon.people import NAMES, evaluated_vertices, made_up_rig  # noqa: E402
 
 
 @pytest.fixture
@@ -12,11 +13,11 @@ def expressions(empty):
     return expressions
 
 
-def make(**options):
+def make():
     from bl_ext.dev.vivant import rig
     from bl_ext.dev.vivant.avatars import body_of
 
-    armature = rig.create(bpy.context, made_up_rig(), None, "Ann", "a" * 8, **options)
+    armature = rig.create(bpy.context, made_up_rig(), None, "Ann", "a" * 8)
     return armature, body_of(armature)
 
 
@@ -42,11 +43,26 @@ def test_values_beyond_the_slider_arrive_and_widen_it(expressions):
 
 
 def test_what_another_add_on_writes_to_exp_keys_is_read_by_name(expressions):
-    armature, body = make(exp_names=True)
+    armature, body = make()
+    assert bpy.ops.vivant.add_exp_keys() == {"FINISHED"}
+    assert bpy.ops.vivant.add_exp_keys() == {"FINISHED"}  # adds nothing twice
     blocks = body.data.shape_keys.key_blocks
+    assert len(blocks) == 1 + len(set(NAMES)) + len(NAMES)
     blocks["jawOpen"].value = 0.25
     blocks[f"Exp{NAMES.index('jawOpen'):03d}"].value = 0.5
     assert face(armature)["jawOpen"] == pytest.approx(0.75)
+
+
+def test_exp_keys_move_the_body_as_the_named_ones_do(expressions):
+    _, body = make()
+    bpy.ops.vivant.add_exp_keys()
+    blocks = body.data.shape_keys.key_blocks
+    for block in blocks:
+        block.value = 0
+    blocks["jawOpen"].value = 1
+    named = evaluated_vertices(body)
+    blocks["jawOpen"].value, blocks[f"Exp{NAMES.index('jawOpen'):03d}"].value = 0, 1
+    assert_allclose(evaluated_vertices(body), named, atol=1e-6)
 
 
 def test_a_muted_key_counts_nothing(expressions):
