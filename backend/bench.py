@@ -1,4 +1,4 @@
-"""`vivant bench`: time and memory of the rasteriser, of posing, and of whole builds, on this computer."""
+"""`vivant bench`: time and memory of rasteriser, posing, whole builds and the service's frames, on this computer."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from backend.body.bench import bench_posing
 from backend.memory import forget_peak, peak_mb
 from backend.progress import Event, Progress, silent
 from backend.raster.bench import bench_raster, cpu_model
+from backend.service.bench import bench_wire
 from shared.errors import VivantError
 
 PHOTOS = ("astronaut.png", "full_body.png")
@@ -155,4 +156,5 @@ SUITES: dict[str, Callable[[Progress], list[dict[str, Any]]]] = {
     "raster": bench_raster,
     "posing": _posing,
     "build": bench_builds,
+    "wire": bench_wire,
 }

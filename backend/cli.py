@@ -18,7 +18,7 @@ from backend.training.settings import TrainingSettings
 from shared.errors import VivantError
 
 DONE, FAILED, WRONG_USAGE, INTERRUPTED = 0, 1, 2, 130  # wrong usage is argparse's own
-SUITES = ("all", "raster", "posing", "build")
+SUITES = ("all", "raster", "posing", "build", "wire")
 DEVICES = ("auto", "cpu", "cuda")
 MATTES = ("auto", "photo", "rembg", "mediapipe")
 DEFAULTS = {field.name: field.default for field in fields(TrainingSettings)}

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from backend.raster.warm_up import warm_up
+from backend.service.failures import out_of_memory
 from backend.service.job_log import logger
 from backend.service.link import Link
 from backend.service.machine import ready
@@ -31,20 +32,39 @@ def render_worker(link: Link) -> None:
 def _serve(envelope: Envelope, painter: Painter, link: Link) -> None:
     message = envelope.message
     if isinstance(message, WorkRender):
-        link.send(attempted(message.request, lambda: painter.draw(message, envelope.buffers)))
+        link.send(attempted(message.request, lambda: painter.draw(message, envelope.buffers), painter.close))
     elif isinstance(message, WorkOpen):
-        link.send(attempted(message.avatar, lambda: painter.opened(message.avatar, Path(message.folder))))
+        link.send(
+            attempted(message.avatar, lambda: painter.opened(message.avatar, Path(message.folder)), painter.close)
+        )
     elif isinstance(message, WorkClose):
         painter.close(message.avatar)
         link.send(painter.memory())
 
 
-def attempted(request: str, step: Callable[[], Message]) -> Message:
-    """The step's answer, or why there is none."""
+def attempted(request: str, step: Callable[[], Message], make_room: Callable[[], None]) -> Message:
+    """The step's answer, or why there is none. Where memory does not suffice it is tried again after `make_room`."""
     try:
-        return step()
+        return _with_room(step, make_room)
     except VivantError as error:
         return WorkRefused(request, "bad_avatar", str(error))
     except Exception as error:  # a defect must not take the other avatars' frames down with it
         logger.exception("request %s", request)
-        return WorkRefused(request, "internal", f"A defect of Vivant: {type(error).__name__}: {error}."[:TEXT_CHARS])
+        return WorkRefused(request, *_told(error))
+
+
+def _with_room(step: Callable[[], Message], make_room: Callable[[], None]) -> Message:
+    try:
+        return step()
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+    make_room()
+    return step()
+
+
+def _told(error: Exception) -> tuple[str, str]:
+    """Code and words."""
+    if out_of_memory(error):
+        return "oom", f"Out of memory: {error}. Ask for a smaller picture, or close other programs."[:TEXT_CHARS]
+    return "internal", f"A defect of Vivant: {type(error).__name__}: {error}."[:TEXT_CHARS]

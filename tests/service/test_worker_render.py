@@ -9,6 +9,7 @@ from backend.avatar.files import load_avatar
 from backend.rendering.color import premultiplied_linear
 from backend.rendering.render import render_frames
 from backend.service.frame_slot import slot_bytes
+from backend.service.render_worker import attempted
 from backend.service.ring import Ring, aligned
 from backend.service.work import WorkClose, WorkFrame, WorkMemory, WorkOpen, WorkRefused, WorkRender
 from shared.camera import Camera
@@ -176,3 +177,23 @@ def test_avatars_are_opened_and_closed_and_memory_is_told(worker, avatar_folder)
     assert memory.avatars == (AVATAR,) and 0 < memory.used < memory.total
     worker.send(WorkClose(AVATAR))
     assert worker.expect(WorkMemory).message.avatars == ()
+
+
+def short_of_memory(times):
+    """A step that finds no memory so many times."""
+    left = [times]
+
+    def step():
+        if left[0]:
+            left[0] -= 1
+            np.empty(2**60, np.uint8)
+        return WorkClose()
+
+    return step
+
+
+@pytest.mark.parametrize(("times", "room_made", "code"), [(0, 0, ""), (1, 1, ""), (2, 1, "oom")])
+def test_row_17_avatars_make_room_for_a_frame_once(times, room_made, code):
+    made = []
+    answer = attempted("request", short_of_memory(times), lambda: made.append(1))
+    assert len(made) == room_made and getattr(answer, "code", "") == code
