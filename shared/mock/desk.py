@@ -114,9 +114,10 @@ class Desk:
     @answer.register
     def _(self, message: m.JobResume, buffers: Buffers, stream: Stream, tell: Tell) -> Message:
         job = self._job(message.job)
-        if not isinstance(job, PretendedJob):
-            raise WireError("conflict", "Ask for the frames that are missing with a new job.", "job")
-        job.resume(tell)
+        if job.info.state not in ("queued", "running"):
+            if not isinstance(job, PretendedJob):
+                raise WireError("conflict", "Ask for the frames that are missing with a new job.", "job")
+            job.resume(tell)
         return m.JobIs(job.info)
 
     @answer.register

@@ -20,7 +20,7 @@ from tests.shared.wire.golden import sample
 from tests.shared.wire.proxy import Proxy
 
 PHOTO = png(np.full((96, 64, 3), 128, np.uint8))
-QUICK = m.BuildOptions(steps=2, size=64)  # the service's test worker takes the size as milliseconds
+QUICK = m.BuildOptions(steps=4, size=64)  # the service's test worker takes the size as milliseconds
 
 
 @contextlib.contextmanager
@@ -108,6 +108,7 @@ def test_what_is_done_can_be_cancelled_in_vain_and_not_resumed(client):
 
 def test_a_cancelled_job_goes_on_when_it_is_resumed(client):
     job = submit(client, "build").job
+    assert client.call(m.JobResume(job)).message.info.state in ("queued", "running")
     client.call(m.JobCancel(job))
     *_, last = calls.follow(client, job)
     if last.info.state == "cancelled":  # it was not done before
@@ -181,6 +182,15 @@ def list_of(inbox):
     while not inbox.empty():
         found.append(inbox.get())
     return found
+
+
+def test_a_render_that_was_left_is_cancelled_and_not_resumed(client, avatar):
+    request = m.RenderFrames(calls.new_id(), avatar, 64, 48)
+    for _ in calls.frames(client, request, motion(40)):
+        break
+    *_, last = calls.follow(client, request.job)
+    assert last.info.state == "cancelled"
+    assert code_of(client, m.JobResume(request.job)) == "conflict"
 
 
 def test_a_live_frame_answers_the_newest_request_of_its_view(client, avatar):
