@@ -235,7 +235,7 @@ def draw(preview: Preview, projection: Any) -> None:
         if not view.is_uploaded:
             view.picture, view.is_uploaded = preview_shader.upload(view.newest), True
     pictures = [view.picture for view in preview.views.values() if view.picture is not None]
-    for picture in sorted(pictures, key=lambda picture: -picture.nearest):
+    for picture in sorted(pictures, key=lambda picture: picture.range, reverse=True):
         preview_shader.draw(picture, projection)
 
 
