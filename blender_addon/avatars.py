@@ -21,7 +21,7 @@ def avatars_of(scene: bpy.types.Scene) -> list[bpy.types.Object]:
 
 def active_avatar(context: bpy.types.Context) -> bpy.types.Object | None:
     """The avatar that the user works on: the active armature, the one whose body is active, or the scene's only one."""
-    item = context.active_object
+    item = context.view_layer.objects.active  # timers have a view layer, but no active_object
     if item is not None and item.type == "MESH" and item.parent is not None:
         item = item.parent
     if item is not None and item.type == "ARMATURE" and item.get(AVATAR_KEY):

@@ -105,7 +105,7 @@ def _add_bones(edit_bones: Any, joints: np.ndarray) -> None:
 
 
 def _select(context: bpy.types.Context, armature: bpy.types.Object) -> None:
-    for other in context.selected_objects:
+    for other in list(context.view_layer.objects.selected):
         other.select_set(False)
     armature.select_set(True)
     context.view_layer.objects.active = armature

@@ -17,6 +17,7 @@ from .rig import RIG
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import OperatorReturnItems
 
+    from .._shared.rig import Rig
     from .._shared.wire.client import Client
 
 PHOTO = "photo.png"
@@ -49,21 +50,22 @@ class EditFit(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _download(client: Client, job: str) -> tuple[Path, Path]:
-    return results.download(client, job, RIG), results.download(client, job, PHOTO)
+def _download(client: Client, job: str) -> tuple[Rig, Path]:
+    from .._shared.rig import load_rig  # numpy is loaded by the first fit
+
+    return load_rig(results.download(client, job, RIG)), results.download(client, job, PHOTO)
 
 
-def _arrived(scene: str, job: str, files: tuple[Path, Path]) -> None:
+def _arrived(scene: str, job: str, files: tuple[Rig, Path]) -> None:
     """Open the editor in the window that asked for it, as one undo step."""
-    from .. import edit_fit  # numpy is loaded by the first fit
-    from .._shared.rig import load_rig
+    from .. import edit_fit
 
     window = next((one for one in bpy.context.window_manager.windows if one.scene.name == scene), None)
     if window is None:  # the scene was removed meanwhile
         return
     rig, photo = files
     with bpy.context.temp_override(window=window):
-        edit_fit.open_editor(bpy.context, load_rig(rig), photo, job)
+        edit_fit.open_editor(bpy.context, rig, photo, job)
         bpy.ops.ed.undo_push(message="Vivant: edit fit")
     mirror.redraw()
 

@@ -16,6 +16,7 @@ from .backend import needs_backend
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import OperatorReturnItems
 
+    from .._shared.rig import Rig
     from .._shared.wire.client import Client
 
 RIG, TEXTURE = "rig.npz", "texture.png"
@@ -52,21 +53,22 @@ class CreateRig(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _download(client: Client, avatar: str) -> tuple[Path, Path]:
-    return results.download(client, avatar, RIG), results.download(client, avatar, TEXTURE)
+def _download(client: Client, avatar: str) -> tuple[Rig, Path]:
+    from .._shared.rig import load_rig  # numpy is loaded by the first avatar: enabling the extension stays fast
+
+    return load_rig(results.download(client, avatar, RIG)), results.download(client, avatar, TEXTURE)
 
 
-def _arrived(scene: str, files: tuple[Path, Path], name: str, avatar: str) -> None:
-    """The files are here: make the rig in the scene that asked for it, as one undo step."""
-    from .. import rig  # numpy is loaded by the first avatar: enabling the extension stays fast
-    from .._shared.rig import load_rig
+def _arrived(scene: str, files: tuple[Rig, Path], name: str, avatar: str) -> None:
+    """All is here: make the rig in the scene that asked for it, as one undo step."""
+    from .. import rig
 
     window = next((one for one in bpy.context.window_manager.windows if one.scene.name == scene), None)
     if window is None:  # the scene was removed meanwhile
         return
-    rig_file, texture = files
+    made, texture = files
     with bpy.context.temp_override(window=window):
-        rig.create(bpy.context, load_rig(rig_file), texture, name, avatar)
+        rig.create(bpy.context, made, texture, name, avatar)
         bpy.ops.ed.undo_push(message=f"Vivant: add {name}")
     mirror.redraw()
 
