@@ -16,7 +16,12 @@ from shared.wire import limits
 from shared.wire.codec import Envelope
 from shared.wire.messages import Status
 from shared.wire.schema import Message
+from shared.wire.sockets import has_curve
 
+UNENCRYPTED = (
+    "This pyzmq was built without CURVE: connections are not encrypted, and a token in the connection file guards them. "
+    "Install pyzmq's own wheel (pip install --force-reinstall pyzmq)."
+)
 FREE_S = 5.0  # after which the answer to `MemoryFree` no longer waits for a worker that is slow
 
 
@@ -68,7 +73,7 @@ class StatusDesk:
         workers = [worker for worker in self._pool.workers() if worker.ready is not None]
         first = workers[0].ready if workers else None
         notes = dict.fromkeys(note for worker in workers if worker.ready for note in worker.ready.notes)
-        troubles = [self.trouble, *(self._pool.trouble(role) for role in ROLES)]
+        troubles = [self.trouble, "" if has_curve() else UNENCRYPTED, *(self._pool.trouble(role) for role in ROLES)]
         return Status(
             version=__version__,
             device=first.device if first else "",
