@@ -19,7 +19,7 @@ from shared.wire.schema import Message
 from shared.wire.sockets import has_curve
 
 UNENCRYPTED = (
-    "This pyzmq was built without CURVE: connections are not encrypted, and a token in the connection file guards them. "
+    "This pyzmq was built without CURVE: connections are not encrypted, a token in the connection file guards them. "
     "Install pyzmq's own wheel (pip install --force-reinstall pyzmq)."
 )
 FREE_S = 5.0  # after which the answer to `MemoryFree` no longer waits for a worker that is slow

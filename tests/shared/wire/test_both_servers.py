@@ -234,7 +234,7 @@ def test_row_11_the_second_connection_of_a_session_takes_it_over(connection):
         assert first.error.code == "superseded" and second.state == "ready"
 
 
-def test_status_tells_device_memory_and_queue(client):
+def test_status_tells_device_memory_and_queue(client, avatar):
     status = client.call(m.StatusGet()).message
     assert status.device and status.version and status.clients >= 1 and status.uptime_s > 0
     assert client.call(m.MemoryFree()).message.open_avatars == 0
