@@ -31,13 +31,18 @@ def _turn(armature: Any, bone: str) -> Euler:
 
 
 def _set_turn(armature: Any, bone: str, axis: int, angle: float) -> None:
-    pose_bone = armature.pose.bones[bone]
     turn = _turn(armature, bone)
     turn[axis] = angle
-    pose_bone.rotation_mode = "QUATERNION"
-    pose_bone.rotation_quaternion = turn.to_quaternion()
+    armature.pose.bones[bone].matrix_basis = turn.to_matrix().to_4x4()
     if bpy.context.scene.tool_settings.use_keyframe_insert_auto:
-        pose_bone.keyframe_insert("rotation_quaternion", group=bone)
+        key_rotation(armature, bone)
+
+
+def key_rotation(armature: Any, bone: str) -> None:
+    """Key a bone's rotation at the current frame, in the mode that the animator chose for it."""
+    pose_bone = armature.pose.bones[bone]
+    channels = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
+    pose_bone.keyframe_insert(channels.get(pose_bone.rotation_mode, "rotation_euler"), group=bone)
 
 
 def _angle(name: str, description: str, bones: tuple[str, ...], axis: int, low: float, high: float) -> Any:

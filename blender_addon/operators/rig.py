@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import bpy
 from bpy.props import StringProperty
+from mathutils import Matrix
 
 from .. import expressions, mirror, results, session
 from ..avatars import active_avatar, body_of
+from ..motion_properties import key_rotation
 from .avatar import selected
 from .backend import needs_backend
 
@@ -123,7 +125,7 @@ class KeyFace(_OnRig):
         """Bones and shape keys."""
         armature = active_avatar(context)
         for name in FACE_BONES:
-            armature.pose.bones[name].keyframe_insert("rotation_quaternion", group=name)
+            key_rotation(armature, name)
         body = body_of(armature)
         for block in expressions.blocks_of(body).values() if body else ():
             block.keyframe_insert("value")
@@ -141,7 +143,7 @@ class ResetFace(_OnRig):
         """Bones and shape keys."""
         armature = active_avatar(context)
         for name in FACE_BONES:
-            armature.pose.bones[name].rotation_quaternion = (1, 0, 0, 0)
+            armature.pose.bones[name].matrix_basis = Matrix()
         body = body_of(armature)
         for block in expressions.blocks_of(body).values() if body else ():
             block.value = 0.0

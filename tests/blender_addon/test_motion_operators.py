@@ -128,6 +128,23 @@ def test_sliders_key_themselves_when_blender_does(avatar):
     assert {curve.data_path for curve in compat.fcurves_of(avatar)} == {'pose.bones["jaw"].rotation_quaternion'}
 
 
+def test_face_keys_follow_the_rotation_mode_of_the_bones(avatar):
+    from bl_ext.dev.vivant import compat
+
+    avatar.pose.bones["jaw"].rotation_mode = "XYZ"
+    avatar.vivant_rig.jaw_open = 0.25
+    assert avatar.pose.bones["jaw"].rotation_euler.x == pytest.approx(0.25, abs=1e-5)
+    bpy.ops.vivant.key_face()
+    paths = {curve.data_path for curve in compat.fcurves_of(avatar)}
+    assert 'pose.bones["jaw"].rotation_euler' in paths and 'pose.bones["left_eye"].rotation_quaternion' in paths
+
+
+def test_a_file_dropped_into_the_viewport_is_loaded_at_once(avatar, tmp_path):
+    talking_motion(1.0, 25.0).save(tmp_path / "talk.npz")
+    assert bpy.ops.vivant.load_motion("INVOKE_DEFAULT", filepath=str(tmp_path / "talk.npz")) == {"FINISHED"}
+    assert avatar.animation_data.action.name == "talk"
+
+
 def test_a_face_can_be_keyed_and_reset(avatar):
     from bl_ext.dev.vivant import compat
 
