@@ -39,7 +39,7 @@ SESSION = str(uuid.uuid4())
 
 TICK_BUDGET_S = 0.02
 STREAMING_S, BUSY_S, QUIET_S = 0.02, 0.05, 1.0  # between ticks: frames expected, answers expected, neither
-SILENCE_S = 5.0
+ASK_AGAIN_S = 5.0
 LOOK_AGAIN_S = 2.0
 CLOSE_S = 0.9
 CREDIT = 3
@@ -54,6 +54,7 @@ class _Session:
         self.threads: list[threading.Thread] = []
         self.connection: Connection | None = None
         self.heard = 0.0  # when jobs were told of last
+        self.asked = 0.0  # when the device was asked about last
         self.looked = 0.0  # when the connection file was looked at last
 
 
@@ -236,13 +237,24 @@ def _pump() -> float | None:
         pass
     if _now.client is None:
         return BUSY_S if _pending else None
-    if is_ready() and mirror.is_busy() and time.monotonic() - _now.heard > SILENCE_S:
-        _list_jobs()  # a backend drops events rather than let a slow client hold it up
+    if is_ready():
+        _ask_again()
     if _now.client.state == "lost" and time.monotonic() - _now.looked > LOOK_AGAIN_S:
         _follow_restart()
     if _listeners:
         return STREAMING_S
     return BUSY_S if _pending or mirror.is_busy() or _now.client.state != "ready" else QUIET_S
+
+
+def _ask_again() -> None:
+    """What nobody tells by itself: device and memory, and events that were dropped lest a slow client delay others."""
+    now, status = time.monotonic(), mirror.status()
+    changing = mirror.is_busy() or (status is not None and not status.device)  # its workers are still starting
+    if changing and now - _now.asked > ASK_AGAIN_S:
+        _now.asked = now
+        call(messages.StatusGet(), on_reply=mirror.take_status)
+    if mirror.is_busy() and now - _now.heard > ASK_AGAIN_S:
+        _list_jobs()
 
 
 def _follow_restart() -> None:

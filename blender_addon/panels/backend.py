@@ -80,7 +80,8 @@ class BackendPanel(VivantPanel, bpy.types.Panel):
 
     def _draw_status(self, context: bpy.types.Context, status: mirror.messages.Status) -> None:
         column = self.layout.column(align=True)
-        column.label(text=f"{status.device_name} ({status.device.upper()})", icon="MEMORY")
+        kind = f" ({status.device.upper()})" if status.device else ""  # empty while its workers start
+        column.label(text=status.device_name + kind, icon="MEMORY")
         row = column.row(align=True)
         used, total = status.memory_used / 1e9, max(status.memory_total, 1) / 1e9
         compat.draw_progress(row, min(1.0, used / total), f"Memory {used:.1f} of {total:.0f} GB")

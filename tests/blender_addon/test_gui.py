@@ -31,9 +31,11 @@ def window(tmp_path_factory):
         yield window
 
 
-def picture(window, name):
+def picture(window, name, notches=0):
     if PICTURES:
         left, top, width, height = window.ask("sidebar()")
+        if notches:
+            window.scroll(left + width / 2, top + height / 2, notches)
         window.screenshot(Path(PICTURES) / f"{name}.png", (left, top, width, height))
         window.screenshot(Path(PICTURES) / f"{name}_whole.png")
 
@@ -64,11 +66,11 @@ def test_the_panel_leads_from_a_photo_to_an_avatar(window, tmp_path):
     window.ask("bpy.context.scene.vivant.steps = 20; bpy.context.scene.vivant.texture = '128'")
     window.ask("bpy.ops.vivant.build_avatar()")
     job = "sys.modules['vivant'].mirror.job(bpy.context.scene.vivant.build_job)"
-    window.until(f"{job}.stage == 'training'")
-    picture(window, "4_build")
+    window.until(f"{job}.stage == 'training' and {job}.step > 0")
+    picture(window, "4_build", notches=30)
     window.until(f"{job}.state == 'finished'")
     window.until("len(bpy.context.window_manager.vivant.avatars) == 1")
-    picture(window, "5_avatar")
+    picture(window, "5_avatar", notches=30)
 
 
 def test_loading_a_file_keeps_the_connection_and_the_lists(window):
