@@ -97,7 +97,10 @@ def _packed(
 ) -> tuple[np.ndarray, np.ndarray]:  # [H, W] float32 each
     """Red + 2**8 green + 2**16 blue, and depth + 2**16 alpha."""
     words = np.ascontiguousarray(rgba).view("<u4")[..., 0]
-    return (words & 0xFFFFFF).astype(np.float32), (words >> 8 & 0xFF0000 | steps).astype(np.float32)
+    high = words >> 8  # changed in place: new memory costs more than the arithmetic
+    high &= 0xFF0000
+    high |= steps
+    return (words & 0xFFFFFF).astype(np.float32), high.astype(np.float32)
 
 
 def draw(picture: Picture, projection: Matrix) -> None:
