@@ -66,7 +66,7 @@ class Link:
     def __init__(self, context: zmq.Context, connection: Connection, waker: Waker) -> None:
         self._connection, self._waker = connection, waker
         self._unsent: deque[list[Part]] = deque()
-        self._heard = time.monotonic()
+        self._heard = self._spoke = time.monotonic()
         self._pinged: float | None = None  # when the ping went out that nothing has answered yet
         self._reached = self._greeted = False
         self._control = client_socket(context, CONTROL, connection)
@@ -85,7 +85,8 @@ class Link:
         if not isinstance(welcome, Welcome):
             raise WireError("malformed", "The server answered the greeting with something else. Update both sides.")
         self._ask(self._frames, Envelope(Join(hello.session, welcome.ticket), session=hello.session), until)
-        self._greeted, self._heard = True, time.monotonic()
+        self._greeted = True
+        self._heard = self._spoke = time.monotonic()
         return welcome
 
     def queue(self, parts: list[Part]) -> None:
@@ -105,7 +106,7 @@ class Link:
             self._heard, self._pinged = time.monotonic(), None
         else:
             self._judge(ready)
-            self._keep_alive()
+        self._keep_alive()
         return came
 
     def close(self, farewell: bool) -> None:
@@ -150,10 +151,12 @@ class Link:
             while self._unsent:
                 self._control.send_multipart(self._unsent[0], zmq.NOBLOCK, copy=False)
                 self._unsent.popleft()
+                self._spoke = time.monotonic()
 
     def _keep_alive(self) -> None:
+        """Ping where one of the two sides was silent: the server too must hear that this one lives."""
         now = time.monotonic()
-        if self._pinged is None and now - self._heard > limits.PING_S:
+        if self._pinged is None and now - min(self._heard, self._spoke) > limits.PING_S:
             self.queue(list(encode(Envelope(Ping()))))
             self._pinged = now
         elif self._pinged is not None and now - self._pinged > limits.PING_S * (limits.PINGS_MISSED - 1):

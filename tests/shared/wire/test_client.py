@@ -394,6 +394,18 @@ def test_a_quiet_connection_is_kept_by_pings(monkeypatch):
         assert changes(client) == [("ready", None)]
 
 
+def test_a_client_that_only_listens_is_heard_too(monkeypatch):
+    """A server forgets who is silent for a minute; the events of a long build must not keep a client from pinging."""
+    monkeypatch.setattr(limits, "PING_S", 0.1)
+    with SmallServer() as server, Client(server.connection()) as client:
+        client.call(m.Ping())
+        before = len(server.seen)
+        for _ in range(60):
+            server.tell(m.JobEvent(m.JobInfo(calls.new_id(), "build", "", "running", 0.0)))
+            time.sleep(0.02)
+        assert len(server.seen) - before >= 3
+
+
 def test_row_23_each_missed_event_comes_once_and_in_order(tmp_path):
     server = MockServer(tmp_path, pace=0.5)
     with through_proxies(server.start()) as (client, control, frames):
