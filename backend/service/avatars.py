@@ -13,7 +13,7 @@ from backend.service.jobs import newest
 from backend.service.journal import Journal, OwnedAvatar
 from backend.service.library import Library, folder_size
 from backend.service.pool import Pool, Worker
-from backend.service.sessions import Session
+from backend.service.sessions import Session, Sessions
 from backend.service.work import WorkClose, WorkOpen, WorkRefused
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
@@ -29,6 +29,9 @@ from shared.wire.messages import (
     Ok,
 )
 from shared.wire.schema import Message
+
+UNUSED_S = 3600.0
+"""Without a request from anybody: then avatars leave the memory."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,16 @@ class AvatarDesk:
     """Answers for avatars."""
 
     def __init__(
-        self, journal: Journal, library: Library, pool: Pool, background: Background, reply: Reply, refuse: Refuse
+        self,
+        journal: Journal,
+        library: Library,
+        sessions: Sessions,
+        pool: Pool,
+        background: Background,
+        reply: Reply,
+        refuse: Refuse,
     ) -> None:
-        self._journal, self._library, self._pool = journal, library, pool
+        self._journal, self._library, self._sessions, self._pool = journal, library, sessions, pool
         self._background, self._reply, self._refuse = background, reply, refuse
         self._imports: dict[str, _Import] = {}
         self._wanted: set[str] = set()  # to be opened
@@ -123,6 +133,14 @@ class AvatarDesk:
         self._imports[found.info.avatar] = replace(found, worker=worker)
         if worker is not None:
             self._pool.send(worker, WorkOpen(found.info.avatar, str(found.folder)))
+
+    def tick(self) -> None:
+        """Give memory back that nobody has used for long: a Blender left open over night needs none."""
+        if self._sessions.unused_for() > UNUSED_S:
+            self._sessions.note_use()
+            for worker in self._pool.workers("render"):
+                if worker.memory.avatars:
+                    self._pool.send(worker, WorkClose())
 
     def memory_changed(self, worker: Worker) -> None:
         """A worker is ready, or told what it has open: an import among it is good."""

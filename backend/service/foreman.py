@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class Foreman:
         self._journal, self._ledger, self._pool, self._library = journal, ledger, pool, library
         self._data, self._now = data, now
         self._running: dict[str, _Running] = {}
+        self._served: Counter[str] = Counter()  # owners take turns, however many jobs one of them submits
 
     def recover(self) -> None:
         """After a restart: whatever ran is interrupted, or finished if its avatar had reached its place."""
@@ -62,12 +64,15 @@ class Foreman:
             for job in waiting:
                 self._ledger.move(job.id, "failed", error_code="worker_died", error=trouble, retryable=True)
             return
-        for job, worker in zip(waiting, self._pool.idle("build"), strict=False):
-            self._begin(job, worker)
+        for worker in self._pool.idle("build"):
+            if waiting:
+                waiting.sort(key=lambda job: (self._served[job.owner], job.place))
+                self._begin(waiting.pop(0), worker)
 
     def _begin(self, job: Job, worker: Worker) -> None:
         self._ledger.move(job.id, "running", error_code="", error="", retryable=False, message="")
         crash_point("foreman:begun")
+        self._served[job.owner] += 1
         worker.busy = job.id
         self._running[job.id] = _Running(worker, self._now())
         folder = self._data / "jobs" / job.id
@@ -115,7 +120,12 @@ class Foreman:
         job = self._job(said.job)
         crash_point("foreman:done")
         if job.info.task == "build":
-            self._library.adopt(job, said)
+            try:
+                self._library.adopt(job, said)
+            except OSError as error:
+                words = f"The avatar is whole, but cannot be brought to its place: {error}. Resume to try again."
+                self._end(job.id, "failed", "failed", words, retryable=True)
+                return
         crash_point("foreman:adopted")
         self._end(said.job, "finished")
 

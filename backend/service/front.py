@@ -76,6 +76,8 @@ class Front:
         if isinstance(envelope.message, Hello):
             return self._sessions.hello(parcel, envelope.message)[1]
         session = self._sessions.speaking(parcel)
+        if not isinstance(envelope.message, Ping):
+            self._sessions.note_use()
         handler = self._handlers.get(type(envelope.message))
         if handler is None:
             raise WireError("unknown_kind", f"A server takes no message of kind {envelope.message.kind!r}.", "kind")

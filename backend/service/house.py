@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,9 @@ from backend.service.work import (
     WorkReady,
     WorkRefused,
 )
+from shared.errors import VivantError
 from shared.wire import messages as m
-from shared.wire.codec import Buffers, Envelope
+from shared.wire.codec import Buffers, Envelope, Part, decode
 from shared.wire.errors import WireError
 from shared.wire.schema import Message
 
@@ -58,6 +60,7 @@ class House:
         now: Callable[[], float],
     ) -> None:
         self._data, self._journal, self._pool, self._now = data, journal, pool, now
+        self._sessions = sessions
         self._replays = Replays(journal, sessions)
         self._ledger = Ledger(journal, self._replays.announce, now)
         self._assets = Assets(data, journal)
@@ -65,7 +68,7 @@ class House:
         self._foreman = Foreman(journal, self._ledger, pool, self._library, data, now)
         self.relay = Relay(frames, sessions, pool, self._ledger, self._library, data)
         self._jobs = JobDesk(data, journal, self._ledger, self._foreman, self.relay, self._replays, self._assets)
-        self._avatars = AvatarDesk(journal, self._library, pool, background, self._reply, self._refuse)
+        self._avatars = AvatarDesk(journal, self._library, sessions, pool, background, self._reply, self._refuse)
         self._downloads = Downloads(data, journal, self._library, background, self._reply, self._refuse)
         self._status = StatusDesk(data, journal, sessions, pool, self._reply)
         self._front: Front
@@ -112,42 +115,48 @@ class House:
         self._foreman.recover()
         self._drop_renders("The server was restarted. Ask for the frames that are missing.")
 
-    def hear(self, worker: Worker, envelope: Envelope) -> None:
-        """A worker said something. If the disk is full, that its job ended is written down later."""
+    def hear(self, worker: Worker, parts: Sequence[Part]) -> None:
+        """A worker said something."""
+        with self._trouble_told():
+            self._take_in(worker, decode(parts))
+
+    def _take_in(self, worker: Worker, envelope: Envelope) -> None:
+        """If the journal cannot be written, that a job ended is taken in again later."""
         try:
             self._hear(worker, envelope)
-        except WireError as error:
-            self._status.trouble = error.message
-            log.warning("Not written down yet: %s", error)
+        except WireError:
             if isinstance(envelope.message, (WorkDone, WorkFailed)):
                 self._unheard.append((worker, envelope))
+            raise
 
     def tick(self) -> None:
         """Everything that time does."""
         if self._now() < self._retry_at:
             return
-        try:
+        with self._trouble_told():
             self._pool.tick()
+            self._sessions.tick()
             unheard, self._unheard = self._unheard, []
             for worker, envelope in unheard:
-                self.hear(worker, envelope)
-            self._foreman.tick()
-            self._ledger.tick()
-            self._replays.tick()
-            self._status.tick()
-            self.relay.tick()
+                self._take_in(worker, envelope)
+            for room in (self._foreman, self._ledger, self._replays, self._avatars, self._status, self.relay):
+                room.tick()
             self._status.trouble = ""
-        except WireError as error:  # only the journal raises here
-            self._status.trouble = error.message
-            self._retry_at = self._now() + RETRY_S
-            log.warning("The loop waits: %s", error)
 
     def pump(self) -> None:
         """Frames alone."""
-        try:
+        with self._trouble_told():
             self.relay.pump()
-        except WireError as error:
-            self._status.trouble = error.message
+
+    @contextmanager
+    def _trouble_told(self) -> Iterator[None]:
+        """A full disk stops nothing for good: status tells it, a later tick tries again."""
+        try:
+            yield
+        except (VivantError, OSError) as error:
+            self._status.trouble = str(error)
+            self._retry_at = self._now() + RETRY_S
+            log.warning("Tried again in %s s: %s", RETRY_S, error)
 
     def stop(self) -> None:
         """The server ends."""

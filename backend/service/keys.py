@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import secrets
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,8 @@ import zmq
 
 from backend.atomic import written_whole
 from shared.errors import VivantError
+
+log = logging.getLogger(__name__)
 
 SERVER, LOCAL = "server", "local"
 _NAME = re.compile(r"[\w.@ -]{1,64}")
@@ -118,16 +121,20 @@ class AllowList:
         self._listed: dict[str, str] = {}
         self.refresh()
 
-    def refresh(self) -> bool:
-        """Read the list again if its file changed; returns whether it did."""
+    def refresh(self) -> None:
+        """Read the list again if its file changed; while that cannot be read, what was read before stands."""
         path = _list(self._data)
         stamp = path.stat().st_mtime_ns if path.exists() else None
-        changed = stamp != self._stamp
-        if changed:
-            self._stamp, self._listed = stamp, allowed(self._data)
-        return changed
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._listed = allowed(self._data)
+        except VivantError as error:
+            log.error("%s", error)
 
     def __contains__(self, public: object) -> bool:
+        self.refresh()  # a key that was just allowed comes in at its first try
         return public == self._local or public in self._listed
 
     def is_local(self, public: str) -> bool:

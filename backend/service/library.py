@@ -66,6 +66,7 @@ class Library:
     def adopt(self, job: Job, done: WorkDone) -> None:
         """Bring a finished build's result to its place."""
         result = self._jobs / job.id / "result"
+        source = result if result.exists() else self.folder(job.id)  # an earlier try may have come this far
         info = AvatarInfo(
             avatar=job.id,
             name=job.info.name or "Avatar",
@@ -73,16 +74,17 @@ class Library:
             gaussians=done.gaussians,
             photo_psnr_db=done.photo_psnr_db,
             body_sha256=done.body_sha256,
-            size=folder_size(result),
+            size=folder_size(source),
         )
-        self.place(OwnedAvatar(info, job.owner), result)
+        self.place(OwnedAvatar(info, job.owner), source)
 
     def place(self, avatar: OwnedAvatar, source: Path) -> None:
         """Move the whole folder `source` of this data folder to the avatar's place."""
         self._journal.put_avatar(avatar, whole=False)
         crash_point("library:announced")
-        with telling_disk_full(self._folder):
-            os.rename(source, self.folder(avatar.info.avatar))
+        if source != self.folder(avatar.info.avatar):
+            with telling_disk_full(self._folder):
+                os.rename(source, self.folder(avatar.info.avatar))
         crash_point("library:renamed")
         self._journal.put_avatar(avatar, whole=True)
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import uuid
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import zmq
 
-from backend.service.framing import messages_of, pixel_kind, slot_bytes
+from backend.service.drawing import aimed, order
+from backend.service.framing import messages_of
 from backend.service.journal import Job
 from backend.service.ledger import Ledger, Step
 from backend.service.library import Library
 from backend.service.pool import Pool, Worker
-from backend.service.post import Post, Sent
+from backend.service.post import Post
+from backend.service.sending import deliver
 from backend.service.sessions import Session, Sessions
 from backend.service.slots import Slots
-from backend.service.streams import Outgoing, Shot, Stream, Take
-from backend.service.work import WorkFrame, WorkRefused, WorkRender
+from backend.service.streams import Shot, Stream, Take
+from backend.service.work import WorkFrame, WorkRefused
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope
 from shared.wire.errors import WireError
@@ -44,6 +44,7 @@ class Relay:
         self._turn: deque[Stream] = deque()
         self._shots: dict[bytes, Shot] = {}  # by the identity of the worker that draws it
         self._leftover: list[Slots] = []
+        self._wants_slot = False
         sessions.greeted.append(self._greeted)
         sessions.freed.append(self._freed)
 
@@ -144,14 +145,13 @@ class Relay:
 
     def pending(self) -> bool:
         """Whether something waits for a socket or a slot, which nobody announces."""
-        return any(
-            stream.outbox or (stream.credit and (stream.live or stream.takes)) for stream in self._streams.values()
-        )
+        return self._wants_slot or any(stream.can_send() for stream in self._streams.values())
 
     def pump(self) -> None:
         """Send what can be sent, let draw what can be drawn."""
+        self._wants_slot = False
         for stream in self._streams.values():
-            self._deliver(stream)
+            deliver(stream, self._post)
             self._settle(stream)
         idle = self._pool.idle("render")
         while idle and (shot := self._next_shot()) is not None:
@@ -159,31 +159,18 @@ class Relay:
             idle.remove(worker)
             self._begin(worker, shot)
 
-    def open_views(self) -> int:
-        """How many live requests and takes wait."""
-        return sum(len(stream.live) + len(stream.takes) for stream in self._streams.values())
-
     def _next_shot(self) -> Shot | None:
+        """Of the stream whose turn it is; streams that have nothing to draw, or may not, are passed over."""
         for _ in range(len(self._turn)):
             stream = self._turn[0]
             self._turn.rotate(-1)
-            if shot := self._shot_of(stream):
+            if (source := stream.ready_source()) is None:
+                continue
+            shot = aimed(stream, source)
+            if shot is not None:
                 return shot
+            self._wants_slot = True
         return None
-
-    def _shot_of(self, stream: Stream) -> Shot | None:
-        ready = stream.session.frames is not None and stream.credit > 0 and not stream.outbox
-        source = stream.next_source() if ready else None
-        if source is None:
-            return None
-        asked = source.asked if isinstance(source, Take) else source.message
-        assert isinstance(asked, (RenderLive, RenderFrames))
-        slot = stream.slots.take(slot_bytes(asked))
-        if slot is None:
-            return None
-        if isinstance(source, Take):
-            return Shot(stream, stream.epoch, str(uuid.uuid4()), asked, slot, take=source, row=source.next)
-        return Shot(stream, stream.epoch, str(uuid.uuid4()), asked, slot, live=source)
 
     def _begin(self, worker: Worker, shot: Shot) -> None:
         stream = shot.stream
@@ -200,49 +187,7 @@ class Relay:
         stream.drawing.append(shot)
         worker.busy = shot.request
         self._shots[worker.identity] = shot
-        self._pool.send(worker, *self._order(shot))
-
-    def _order(self, shot: Shot) -> tuple[WorkRender, Buffers]:
-        asked, take = shot.asked, shot.take
-        buffers = take.buffers if take is not None else shot.live.buffers if shot.live is not None else {}
-        one = slice(shot.row, shot.row + 1)
-        rows = {name: array if len(array) == 1 else array[one] for name, array in buffers.items()}
-        order = WorkRender(
-            request=shot.request,
-            avatar=asked.avatar,
-            folder=str(self._library.folder(asked.avatar)),
-            width=asked.width,
-            height=asked.height,
-            pixels=pixel_kind(asked),
-            live=take is None,
-            ring=str(shot.stream.slots.path),
-            slot=shot.slot,
-            expression_names=asked.expression_names,
-        )
-        return order, rows
-
-    def _deliver(self, stream: Stream) -> None:
-        """Send what waits, as far as credit and the socket go."""
-        while stream.outbox and stream.session.frames is not None:
-            outgoing = stream.outbox[0]
-            if outgoing.strip and not stream.credit:
-                return
-            sent, tracker = self._post.send_parts(stream.session.frames, outgoing.parts, track=True)
-            if sent is Sent.GONE:
-                stream.session.frames = None  # it will say hello again
-            if sent is not Sent.YES:
-                return
-            self._sent(stream, outgoing, tracker)
-
-    def _sent(self, stream: Stream, outgoing: Outgoing, tracker: zmq.MessageTracker | None) -> None:
-        stream.outbox.popleft()
-        stream.credit -= 1 if outgoing.strip else 0  # the first strip's was taken when it was drawn
-        assert tracker is not None
-        stream.slots.lend(outgoing.shot.slot, tracker)
-        if outgoing.last:
-            stream.slots.give_back(outgoing.shot.slot)
-        outgoing.parts = []
-        stream.under_way.append(outgoing)
+        self._pool.send(worker, *order(shot, self._library.folder(shot.asked.avatar)))
 
     def _settle(self, stream: Stream) -> None:
         """Tell how far takes are, finish those whose frames were all consumed."""

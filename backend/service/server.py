@@ -30,7 +30,7 @@ from backend.service.post import Post
 from backend.service.sessions import Session, Sessions
 from backend.service.zap import Gate
 from shared.errors import VivantError
-from shared.wire.codec import Envelope, decode
+from shared.wire.codec import Envelope
 from shared.wire.connection import LOOPBACK, Connection, connection_file, save_connection
 from shared.wire.errors import WireError
 from shared.wire.messages import Ok
@@ -122,6 +122,9 @@ class Server:
             print(announcement(self.connection, self._data), file=ready, flush=True)
             self._pool.start(_devices())
             self._loop()
+        except Exception:
+            log.exception("A defect ended the server")
+            raise
         finally:
             self.close()
 
@@ -135,8 +138,6 @@ class Server:
             self._read()
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + IDLE_POLL_MS / 1000
-                self._keys.refresh()
-                self._sessions.tick()
                 self.house.tick()
             elif self.house.relay.pending():
                 self.house.pump()
@@ -147,14 +148,16 @@ class Server:
         self._front.read_control(AT_ONCE)
         self._front.read_frames(AT_ONCE)
         for worker, parcel in self._pool.receive():
-            self.house.hear(worker, decode(parcel.parts))
+            self.house.hear(worker, parcel.parts)
         self._background.collect()
 
     def close(self) -> None:
         """Workers end, what ran is interrupted, nothing of this server stays but the journal and the files."""
         connection_file(self._data).unlink(missing_ok=True)
-        self.house.stop()
-        self._pool.stop(WORKERS_END_S)
+        try:
+            self.house.stop()
+        finally:
+            self._pool.stop(WORKERS_END_S)
         self._background.close()
         for one in (self._control, self._frames, self._work, self._gate.socket):
             one.close()
@@ -223,7 +226,7 @@ def _bound(socket: zmq.Socket, host: str, port: int) -> int:
 def _devices() -> list[str]:
     """What CUDA_VISIBLE_DEVICES becomes for each pair of workers; without several GPUs one pair chooses by itself."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen:
+    if chosen is not None:
         return chosen.split(",")
     try:
         listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, check=True).stdout

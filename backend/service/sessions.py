@@ -20,6 +20,7 @@ from shared.wire.schema import Message
 
 LOCAL_OWNER = "local"
 """Owner of everything where libzmq has no CURVE."""
+_REMEMBERED = 1000
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Sessions:
         self._by_id: dict[str, Session] = {}
         self._by_routing: dict[bytes, Session] = {}
         self._malformed: Counter[bytes] = Counter()
+        self._used = now()
         self.greeted: list[Callable[[Session], None]] = []  # called at each hello
         self.freed: list[Callable[[Session], None]] = []
 
@@ -76,6 +78,8 @@ class Sessions:
         return session, welcome
 
     def _begin(self, hello: Hello, owner: str, parcel: Parcel) -> Session:
+        if len(self._by_id) >= limits.CLIENTS:
+            self._free_one_that_vanished()
         if len(self._by_id) >= limits.CLIENTS:
             raise WireError("busy", f"{limits.CLIENTS} clients are connected already. Close one.", retryable=True)
         local = self._keys.is_local(owner) or bool(self._token)
@@ -114,6 +118,14 @@ class Sessions:
         session.heard = self._now()
         return session
 
+    def note_use(self) -> None:
+        """Somebody asked for more than a sign of life."""
+        self._used = self._now()
+
+    def unused_for(self) -> float:
+        """Seconds since somebody did."""
+        return self._now() - self._used
+
     def join(self, parcel: Parcel, join: Join) -> Session:
         """Tie a connection on the frames socket to its session.
 
@@ -132,7 +144,9 @@ class Sessions:
         return self._malformed[routing] >= limits.MALFORMED_BEFORE_IGNORED
 
     def count_malformed(self, routing: bytes) -> None:
-        """Remember that nonsense came."""
+        """Remember that nonsense came, of as many peers as one may wonder about."""
+        if len(self._malformed) > _REMEMBERED:
+            self._malformed.clear()
         self._malformed[routing] += 1
 
     def send(self, session: Session, message: Message, buffers: Buffers | None = None, re: str = "") -> Sent:
@@ -160,6 +174,11 @@ class Sessions:
         self._malformed.pop(session.routing, None)
         for call in self.freed:
             call(session)
+
+    def _free_one_that_vanished(self) -> None:
+        silent = max(self._by_id.values(), key=self.silence)
+        if self.silence(silent) > limits.VANISHED_LIVE_S:
+            self.free(silent)
 
     def tick(self) -> None:
         """Free those that vanished or whose key was revoked."""

@@ -105,4 +105,5 @@ def _closed(ring: Ring) -> bool:
 def sweep(folder: Path) -> None:
     """Remove the rings of a server that died."""
     for path in folder.glob("ring-*"):
-        path.unlink()
+        with contextlib.suppress(PermissionError):  # on Windows, a worker that is about to end
+            path.unlink()

@@ -102,8 +102,14 @@ class Stream:
             if outgoing.last:
                 self.slots.give_back(outgoing.shot.slot)
 
-    def next_source(self) -> Envelope | Take | None:
-        """What is to be drawn next; live views and takes in turn."""
+    def can_send(self) -> bool:
+        """Whether the next message waits for nothing but the socket."""
+        return bool(self.outbox) and self.session.frames is not None and (not self.outbox[0].strip or self.credit > 0)
+
+    def ready_source(self) -> Envelope | Take | None:
+        """What is to be drawn next, live views and takes in turn; None while the client can take nothing more."""
+        if self.session.frames is None or self.credit <= 0 or self.outbox:
+            return None
         take = next((take for take in self.takes if not take.drawing and take.next < len(take)), None)
         if self.live and (self.live_next or take is None):
             return next(iter(self.live.values()))
