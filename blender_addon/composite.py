@@ -162,7 +162,7 @@ def _link_scene(tree: bpy.types.NodeTree, layers: Any, group: Any, baked: view_b
         tree.links.new(layers.outputs["Depth"], group.inputs["Scene Z"])
 
 
-def _link_avatars(tree: bpy.types.NodeTree, group: Any, sequences: list[Sequence]) -> None:
+def _link_avatars(tree: Any, group: Any, sequences: list[Sequence]) -> None:
     tags = {GROUP, VIEW, *(f"avatar:{sequence.avatar}" for sequence in sequences)}
     for node in [node for node in tree.nodes if TAG in node and node[TAG] not in tags]:
         _delete(tree, node)
@@ -178,7 +178,7 @@ def _link_avatars(tree: bpy.types.NodeTree, group: Any, sequences: list[Sequence
 
 def _show(node: Any, sequence: Sequence) -> None:
     """Let the image node show file number = frame number."""
-    image = bpy.data.images.load(sequence.path)
+    image: Any = bpy.data.images.load(sequence.path)
     image.name = f"Vivant {sequence.avatar}"
     image.source = "SEQUENCE"
     image.colorspace_settings.name = compat.linear_colour_space()

@@ -63,7 +63,7 @@ def sizes(folder: Path, frames: Iterable[int]) -> set[tuple[int, int]]:
 
 def _origin(folder: Path, frame: int) -> str | None:
     header = read_header(folder / file_name(frame))
-    return header and header.origin
+    return header.origin if header is not None else None
 
 
 class FrameWriter:

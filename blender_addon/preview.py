@@ -46,7 +46,7 @@ class _View:
 class Preview:
     """The viewport that shows the preview, and what it shows."""
 
-    def __init__(self, space: bpy.types.SpaceView3D, region: bpy.types.Region) -> None:
+    def __init__(self, space: Any, region: bpy.types.Region) -> None:  # SpaceView3D
         self.space, self.region = space, region
         self.views: dict[str, _View] = {}  # by name of the armature
         self.message = ""
@@ -104,14 +104,14 @@ def stop() -> None:
         _come_back(item)
 
 
-def _stand_aside(body: bpy.types.Object | None) -> None:
+def _stand_aside(body: Any) -> None:  # bpy.types.Object or None
     """A body at the avatar's own depth would show through; hidden, Blender would not animate its expressions."""
     if body is not None and BODY_DISPLAY not in body:
         body[BODY_DISPLAY] = body.display_type
         body.display_type = "BOUNDS"
 
 
-def _come_back(body: bpy.types.Object) -> None:
+def _come_back(body: Any) -> None:  # bpy.types.Object
     if BODY_DISPLAY in body:
         body.display_type = body[BODY_DISPLAY]
         del body[BODY_DISPLAY]

@@ -61,6 +61,7 @@ void main()
 }
 """
 
+_types: Any = gpu.types  # the stubs know no arguments of its constructors
 _drawer: tuple[Any, Any] | None = None
 
 
@@ -137,9 +138,9 @@ def _ready() -> tuple[Any, Any]:
 
 
 def _compiled() -> gpu.types.GPUShader:
-    between = gpu.types.GPUStageInterfaceInfo("vivant_preview")
+    between = _types.GPUStageInterfaceInfo("vivant_preview")
     between.smooth("VEC2", "uv")
-    info = gpu.types.GPUShaderCreateInfo()
+    info = _types.GPUShaderCreateInfo()
     info.vertex_in(0, "VEC2", "pos")
     info.vertex_out(between)
     info.sampler(0, "FLOAT_2D", "colours")
@@ -156,5 +157,5 @@ def _compiled() -> gpu.types.GPUShader:
 
 
 def _texture(pixels: np.ndarray) -> gpu.types.GPUTexture:  # [H, W] float32
-    data = gpu.types.Buffer("FLOAT", pixels.size, pixels.ravel())
-    return gpu.types.GPUTexture((pixels.shape[1], pixels.shape[0]), format="R32F", data=data)
+    data = _types.Buffer("FLOAT", pixels.size, pixels.ravel())
+    return _types.GPUTexture((pixels.shape[1], pixels.shape[0]), format="R32F", data=data)
