@@ -80,7 +80,7 @@ def bake(context: bpy.types.Context, source: Source, target: bpy.types.Object, f
     """Read the source's motion as that of the target's body, in the world, with steps as long as the target's legs.
 
     Raises:
-        VivantError: an armature is scaled, disabled, or the target has no 55 joints.
+        VivantError: the source is disabled in viewports, or the target has no 55 joints.
     """
     reader = PoseReader(source.armature, source.joints)
     with closing(evaluated(context, [source.armature], frames)) as steps:
@@ -111,11 +111,13 @@ def _into_their_rest(theirs: Joints, ours: Joints) -> np.ndarray:
     """What turns each of our resting joints into their rest pose, [55, 3, 3] in the body's axes."""
     turns = np.tile(np.eye(3), (NUM_JOINTS, 1, 1))
     for joint, name in enumerate(JOINT_NAMES):
-        if name in _LIMBS:
+        if theirs.bones[joint] is None:
+            turns[joint] = turns[PARENTS[joint]]  # rigid on its parent
+        elif name in _LIMBS:
             child = JOINT_INDEX[_LIMBS[name]]
             ways = [body.rest[child] - body.rest[joint] for body in (ours, theirs)]
             turns[joint] = _shortest_turn(*ways) if np.isfinite(ways).all() else turns[joint]
-        elif name.endswith("wrist") or joint >= LEFT_HAND.start or theirs.bones[joint] is None:
+        elif name.endswith("wrist") or joint >= LEFT_HAND.start:
             turns[joint] = turns[PARENTS[joint]]
     return turns
 

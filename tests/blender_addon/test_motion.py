@@ -222,6 +222,18 @@ def lower(edit_bones, name, turn):
         bone.head, bone.tail = (rotation @ (np.array(end) - pivot) + pivot for end in (bone.head, bone.tail))
 
 
+def test_joints_without_a_bone_stay_still(avatar):
+    source = mixamo("Stiff")
+    bpy.context.view_layer.objects.active = source
+    bpy.ops.object.mode_set(mode="EDIT")
+    lower(source.data.edit_bones, "mixamorig:LeftArm", -0.7)
+    source.data.edit_bones.remove(source.data.edit_bones["mixamorig:LeftForeArm"])
+    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.context.view_layer.update()
+    baked = bake(source, avatar, [1]).full_pose.reshape(55, 3)
+    assert_allclose(baked[JOINT_INDEX["left_elbow"]], 0, atol=1e-5)
+
+
 def test_a_giants_steps_become_ours(avatar, talk):
     source = foreign("Giant", list(JOINT_NAMES))
     key(source, talk)
