@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
@@ -77,7 +78,8 @@ def save_rig(path: Path, rig: Rig) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise VivantError(f"Cannot write {path}: {error.strerror or error}. Free some disk space.") from error
 
 

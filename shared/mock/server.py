@@ -15,6 +15,7 @@ from pathlib import Path
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
+from ..errors import VivantError
 from ..wire.codec import Buffers, Envelope, decode, encode
 from ..wire.connection import Connection, connection_file, save_connection
 from ..wire.errors import WireError
@@ -66,7 +67,11 @@ class MockServer:
         self.connection = Connection(
             _HOST, *self._ports, *(public, client_public, client_secret, token), os.getpid(), self._version
         )
-        save_connection(self._file, self.connection)
+        try:
+            save_connection(self._file, self.connection)
+        except VivantError:
+            self.stop()
+            raise
         return self.connection
 
     def stop(self) -> None:
@@ -79,7 +84,8 @@ class MockServer:
     def wait(self) -> None:
         """Until somebody stops it."""
         self._thread.join()
-        self._file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it never was there
+            self._file.unlink()
 
     # The thread
 

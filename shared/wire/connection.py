@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -68,7 +69,8 @@ def save_connection(path: Path, connection: Connection) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         cause = error.strerror or error
         raise VivantError(f"Cannot write {path}: {cause}. Choose a data folder that you may write to.") from error
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from shared.camera import Camera
+from shared.errors import VivantError
 from shared.mock import MockServer, views
 from shared.mock.drawing import draw
 from shared.mock.person import CAPSULES, EXPRESSIONS, REST, joint_transforms, posed
@@ -232,6 +233,14 @@ def test_the_connection_file_is_the_connection_and_goes_with_the_server(tmp_path
         client.call(m.ServerStop())
         server.wait()
     assert not connection_file(tmp_path).exists()
+
+
+def test_a_folder_that_takes_no_file_ends_it_in_words(tmp_path):
+    (tmp_path / "file").write_text("")
+    server = MockServer(tmp_path / "file")
+    with pytest.raises(VivantError, match="data folder"):
+        server.start()
+    assert not server._thread.is_alive()
 
 
 # The person

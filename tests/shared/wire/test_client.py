@@ -535,6 +535,35 @@ def test_row_25_a_stopped_server_delays_nobody_and_is_found_again(tmp_path, monk
         assert time.monotonic() - began < 1.5 and not client._thread.is_alive()
 
 
+SLEEPER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from shared.wire import calls, limits, messages
+from shared.wire.connection import load_connection
+limits.PING_S = 0.1
+client = calls.connect(load_connection(Path(sys.argv[2])))
+print("ready", flush=True)
+input()
+while client.state != "ready":
+    pass
+print(type(client.call(messages.Ping()).message).__name__, flush=True)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops a process as POSIX does")
+def test_row_38_a_client_that_slept_longer_than_its_time_outs_is_there_again(tmp_path):
+    with process(tmp_path) as (_, _connection):
+        command = [sys.executable, "-c", SLEEPER, ROOT, tmp_path / "connection.json"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout.readline() == "ready\n"
+            client.send_signal(signal.SIGSTOP)
+            time.sleep(1.0)
+            client.send_signal(signal.SIGCONT)
+            answer, _ = client.communicate("\n", timeout=PATIENCE_S)
+            assert answer == "Pong\n"
+
+
 def test_row_25_a_killed_server_is_noticed_at_once(tmp_path):
     with process(tmp_path) as (server, connection), calls.connect(connection) as client:
         server.kill()
