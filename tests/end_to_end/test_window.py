@@ -76,7 +76,8 @@ def test_the_backend_starts_by_a_click(window):
         window.click(left + width / 3, top + y)
         if window.ask(vivant("backend_process.is_starting()")):
             break
-    window.until(vivant("session.is_ready()"), 120)
+    window.until(vivant("session.is_ready()") + " or bool(bpy.context.window_manager.vivant.notice)", 120)
+    assert window.ask("bpy.context.window_manager.vivant.notice") == ""
     assert window.ask(vivant("backend_process.owns_process()"))
 
 
