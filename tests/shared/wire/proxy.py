@@ -18,6 +18,7 @@ class Proxy:
         self._selector = selectors.DefaultSelector()
         self._other = {}  # socket -> where its bytes go
         self.delay, self.trickle, self.frozen, self.refusing, self.cut_after = 0.0, 1 << 16, False, False, None
+        self.passed = 0  # bytes, both ways together
         self._ending, self._wanted = False, queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -73,6 +74,7 @@ class Proxy:
             data = one.recv(self.trickle)
             time.sleep(self.delay)
             self._other[one].sendall(data)
+            self.passed += len(data)
         except (OSError, KeyError):
             data = b""
         if self.cut_after is not None:
