@@ -14,7 +14,7 @@ from tests.shared.wire.proxy import Proxy
 
 pytestmark = pytest.mark.skipif(not compression.FEATURES, reason="zstandard is not installed")
 
-SIZE, FRAMES = (64, 48), 4
+SIZE, FRAMES = (128, 96), 4  # large enough for both buffers to be packed
 
 
 @pytest.fixture(scope="module")
