@@ -117,7 +117,7 @@ def texture() -> bytes:
 
 
 def rig(width: int, height: int) -> Rig:
-    """The person's mesh, each vertex moved by its capsule's joint alone."""
+    """The person's mesh, each vertex moved by its capsule's joint alone. In the photo it stands on y = 0."""
     meshes = [_mesh(capsule) for capsule in CAPSULES]
     offsets = np.cumsum([0, *(len(points) for points, _ in meshes)])
     joints = np.repeat([capsule.joint for capsule in CAPSULES], np.diff(offsets))
@@ -126,9 +126,11 @@ def rig(width: int, height: int) -> Rig:
         np.broadcast_to(_swatch_centre(colors.index(one.color)), (len(faces), 3, 2))
         for one, (_, faces) in zip(CAPSULES, meshes, strict=True)
     ]
-    camera = photo_camera(width, height)
+    camera, vertices = photo_camera(width, height), np.concatenate([points for points, _ in meshes])
+    lift = np.eye(4)
+    lift[1, 3] = -vertices[:, 1].min()  # the legs are as at rest
     return Rig(
-        vertices=np.concatenate([points for points, _ in meshes]),
+        vertices=vertices,
         faces=np.concatenate([faces + offset for (_, faces), offset in zip(meshes, offsets[:-1], strict=True)]),
         uvs=np.concatenate(uvs),
         joints=REST,
@@ -137,10 +139,10 @@ def rig(width: int, height: int) -> Rig:
         **_expressions(meshes, offsets),
         hand_mean=np.zeros((30, 3)),
         full_pose=photo_pose(),
-        transl=np.zeros(3),
+        transl=lift[:3, 3],
         expression=np.zeros(len(EXPRESSIONS)),
         K=camera.K,
-        world_to_camera=camera.world_to_camera,
+        world_to_camera=camera.world_to_camera @ np.linalg.inv(lift),
         image_size=np.array([width, height]),
         body_sha256=BODY_SHA256,
     )

@@ -318,7 +318,7 @@ def test_the_rig_lies_on_what_is_drawn():
     turns, places = joint_transforms(rig.full_pose)
     joint = rig.skin_joints[:, 0]
     rest = rig.vertices - rig.joints[joint]
-    vertices = np.einsum("vij,vj->vi", turns[joint], rest) + places[joint]
+    vertices = np.einsum("vij,vj->vi", turns[joint], rest) + places[joint] + rig.transl
     pixels, far = camera.project(vertices)
     _, alpha, depth = draw(*posed(rig.full_pose, rig.transl, {}), camera)
     x, y = np.clip(pixels.astype(int), 0, [199, 299]).T
