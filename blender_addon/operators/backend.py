@@ -127,8 +127,15 @@ class RestartBackend(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
         """Stop, then start when the old server has let go of the data folder."""
         old, data = stop_local(), preferences.data_folder()
-        session.in_thread(lambda: backend_process.wait_until_gone(old, data), lambda _: start_local())
+        session.in_thread(lambda: backend_process.wait_until_gone(old, data), self._start)
         return {"FINISHED"}
+
+    @staticmethod
+    def _start(_: object) -> None:
+        try:
+            start_local()
+        except VivantError as error:  # the operator that could report it is gone
+            mirror.notice(error)
 
 
 class ConnectBackend(bpy.types.Operator):

@@ -56,7 +56,7 @@ def test_the_panel_leads_from_a_photo_to_an_avatar(window, tmp_path):
     photo = tmp_path / "astronaut.png"
     photo.write_bytes((EXAMPLES / "astronaut.png").read_bytes())
     picture(window, "1_first_run")
-    click_until(window, "sys.modules['vivant'].session.client() is not None", range(90, 200, 16))
+    click_until(window, "not sys.modules['vivant.operators.backend'].is_off()", range(90, 200, 16))
     window.until("sys.modules['vivant'].session.is_ready()")
     window.ask(f"bpy.ops.vivant.choose_photo(filepath={str(photo)!r})")
     picture(window, "2_photo")

@@ -138,6 +138,13 @@ def test_undo_neither_forgets_jobs_nor_disturbs_the_connection(addon):
     assert addon.session.wait(lambda: addon.mirror.job(job).state == "finished", 30)
 
 
+def test_importing_what_is_no_avatar_is_refused_in_the_panel(addon, tmp_path):
+    assert bpy.ops.vivant.import_avatar(directory=str(tmp_path / "nothing")) == {"FINISHED"}
+    assert addon.session.wait(notice, 10)
+    bpy.ops.vivant.dismiss()
+    assert not notice()
+
+
 def test_a_server_that_ends_is_noticed_and_asked_for_again(addon):
     addon.backend_process.stop()
     assert addon.session.wait(lambda: addon.session.client().state == "lost", 15)
