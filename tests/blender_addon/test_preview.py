@@ -14,17 +14,28 @@ VIEW = "00000000-0000-4000-8000-000000000009"
 NEAR, FAR = 0.1, 100.0
 
 
-@pytest.fixture
-def shader(empty):
-    """The drawing module, once the GPU can be used."""
+@pytest.fixture(scope="module", autouse=True)
+def open_gpu(vivant):
+    """Let the GPU be used without a window; before, drawing raises, and updating a viewport crashes Blender."""
     if bpy.app.version >= (5, 2, 0):
         gpu.init()
-    else:  # before, a first Workbench render opens it
-        scene = bpy.context.scene
-        scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-        scene.collection.objects.link(scene.camera)
-        scene.render.engine, scene.render.resolution_x, scene.render.resolution_y = "BLENDER_WORKBENCH", 32, 32
-        bpy.ops.render.render()
+    throwaway_render()
+    yield
+    throwaway_render()  # the first one after a viewport was drawn off screen may show nothing
+
+
+def throwaway_render():
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    scene = bpy.context.scene
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(scene.camera)
+    scene.render.engine, scene.render.resolution_x, scene.render.resolution_y = "BLENDER_WORKBENCH", 32, 32
+    bpy.ops.render.render()
+
+
+@pytest.fixture
+def shader(empty):
+    """The drawing module."""
     from bl_ext.dev.vivant import preview_shader
 
     yield preview_shader
