@@ -17,7 +17,7 @@ class Proxy:
         self.port = self._listener.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._other = {}  # socket -> where its bytes go
-        self.delay, self.trickle, self.frozen, self.refusing, self.cut_after = 0.0, 1 << 16, False, False, None
+        self.delay, self.trickle, self.frozen, self.cut_after = 0.0, 1 << 16, False, None
         self.passed = 0  # bytes, both ways together
         self._ending, self._wanted = False, queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -32,7 +32,7 @@ class Proxy:
         self._thread.join()
 
     def cut(self):
-        """Close every connection; new ones are taken unless `refusing`."""
+        """Close every connection; new ones are taken."""
         self._wanted.put(self._close)
 
     def half_close(self):
@@ -61,10 +61,11 @@ class Proxy:
 
     def _accept(self):
         near, _ = self._listener.accept()
-        if self.refusing:
+        try:
+            far = socket.create_connection(self._target)
+        except OSError:  # nobody is there
             near.close()
             return
-        far = socket.create_connection(self._target)
         for one, other in ((near, far), (far, near)):
             self._other[one] = other
             self._selector.register(one, selectors.EVENT_READ)
