@@ -190,7 +190,7 @@ def draw_progress(layout: Any, factor: float, text: str) -> None:
     if V40:
         layout.progress(factor=factor, type="BAR", text=text)
     else:
-        layout.label(text=f"{text}  ({factor:.0%})", icon="TIME")
+        layout.label(text=text, icon="TIME")
 
 
 _LIGHT = "STRIP_COLOR_0" if V44 else "SEQUENCE_COLOR_0"

@@ -91,9 +91,9 @@ class VivantSettings(bpy.types.PropertyGroup):
         name="Detail",
         description="Size of the map that places the Gaussians",
         items=[
-            ("128", "Draft", "About 10,000 Gaussians: a first look"),
-            ("256", "Medium", "About 40,000 Gaussians"),
-            ("512", "Full", "About 160,000 Gaussians"),
+            ("128", "Draft", "Fewest Gaussians: a first look"),
+            ("256", "Medium", "A quarter of the full map"),
+            ("512", "Full", "Every texel of the map that the photo sees"),
         ],
         default="512",
     )

@@ -8,7 +8,7 @@ import bpy
 
 from .. import mirror, pictures, properties
 from .._shared.wire.messages import JobInfo
-from .drawing import VivantPanel, job_progress, problem
+from .drawing import VivantPanel, job_progress, problem, sentence
 
 PICTURE_SCALE = 8.0
 
@@ -122,7 +122,7 @@ class AvatarListPanel(VivantPanel, bpy.types.Panel):
         else:
             column.operator("vivant.open_avatar", text="", icon="MEMORY").avatar = item.avatar
         column.operator("vivant.delete_avatar", text="", icon="TRASH").avatar = item.avatar
-        layout.label(text=item.detail)
+        sentence(layout, context, item.detail)
 
 
 CLASSES = (AvatarRows, AvatarPanel, AvatarOptionsPanel, AvatarListPanel)

@@ -82,9 +82,9 @@ class BackendPanel(VivantPanel, bpy.types.Panel):
         column = self.layout.column(align=True)
         kind = f" ({status.device.upper()})" if status.device else ""  # empty while its workers start
         column.label(text=status.device_name + kind, icon="MEMORY")
-        row = column.row(align=True)
+        row = column.split(factor=0.7, align=True)
         used, total = status.memory_used / 1e9, max(status.memory_total, 1) / 1e9
-        compat.draw_progress(row, min(1.0, used / total), f"Memory {used:.1f} of {total:.0f} GB")
+        compat.draw_progress(row, min(1.0, used / total), f"{used:.1f} of {total:.0f} GB used")
         row.operator("vivant.free_memory", text="Free")
         for note in status.notes:
             sentence(self.layout, context, note, icon="INFO")

@@ -30,6 +30,12 @@ def sidebar():
     return [region.x, window.height - region.y - region.height, region.width, region.height]
 
 
+def shading():
+    """How the 3D View draws."""
+    areas = bpy.context.window_manager.windows[0].screen.areas
+    return next(area for area in areas if area.type == "VIEW_3D").spaces.active.shading
+
+
 def tick():
     question = FOLDER / "question.py"
     if question.exists():
