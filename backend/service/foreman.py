@@ -86,7 +86,9 @@ class Foreman:
 
     def _watch(self, job_id: str, running: _Running) -> None:
         process = running.worker.process
-        if running.cancelled is not None:
+        if running.worker not in self._pool.workers("build"):
+            self.lost(running.worker, "it ended while the journal could not be written")
+        elif running.cancelled is not None:
             waited = self._now() - running.cancelled
             if waited > limits.CANCEL_KILL_S:
                 process.kill()
@@ -147,9 +149,9 @@ class Foreman:
         if running.cancelled is not None:
             self._end(job.id, "cancelled", retryable=True)
         elif job.deaths == 0:
-            del self._running[job.id]
             words = f"The worker was lost ({self._why(running, reason)}). Trying again from the last finished stage."
             self._ledger.move(job.id, "queued", deaths=1, message=words)
+            del self._running[job.id]
         else:
             why = self._why(running, reason)
             words = f"The worker was lost twice in this job ({why}). Its log tells more; resume to try again."

@@ -131,17 +131,18 @@ class House:
 
     def tick(self) -> None:
         """Everything that time does."""
-        if self._now() < self._retry_at:
-            return
         with self._trouble_told():
             self._pool.tick()
             self._sessions.tick()
-            unheard, self._unheard = self._unheard, []
-            for worker, envelope in unheard:
-                self._take_in(worker, envelope)
+        if self._now() < self._retry_at:
+            return
+        self._retry_at = self._now() + RETRY_S  # unless all goes well
+        with self._trouble_told():
+            for _ in range(len(self._unheard)):
+                self._take_in(*self._unheard.pop(0))
             for room in (self._foreman, self._ledger, self._replays, self._avatars, self._status, self.relay):
                 room.tick()
-            self._status.trouble = ""
+            self._status.trouble, self._retry_at = "", 0.0
 
     def pump(self) -> None:
         """Frames alone."""
@@ -155,8 +156,7 @@ class House:
             yield
         except (VivantError, OSError) as error:
             self._status.trouble = str(error)
-            self._retry_at = self._now() + RETRY_S
-            log.warning("Tried again in %s s: %s", RETRY_S, error)
+            log.warning("%s", error)
 
     def stop(self) -> None:
         """The server ends."""

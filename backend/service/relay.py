@@ -166,7 +166,11 @@ class Relay:
             self._turn.rotate(-1)
             if (source := stream.ready_source()) is None:
                 continue
-            shot = aimed(stream, source)
+            try:
+                shot = aimed(stream, source)
+            except WireError as error:  # no room on the disk for slots so large
+                self._give_up(stream, source, error)
+                continue
             if shot is not None:
                 return shot
             self._wants_slot = True
@@ -205,11 +209,9 @@ class Relay:
             return
         error = WireError("worker_died", trouble, retryable=True)
         for stream in self._streams.values():
-            while stream.live:
-                _, envelope = stream.live.popitem()
-                self._refuse(stream, envelope, error)
-            for take in list(stream.takes):
-                self._fail_take(stream, take, error)
+            waiting: list[Envelope | Take] = [*stream.live.values(), *stream.takes]
+            for source in waiting:
+                self._give_up(stream, source, error)
 
     def _shot(self, worker: Worker, request: str) -> Shot | None:
         shot = self._shots.get(worker.identity)
@@ -229,12 +231,18 @@ class Relay:
             shot.stream.credit += 1
 
     def _fail(self, shot: Shot, error: WireError) -> None:
-        if shot.dropped or shot.epoch != shot.stream.epoch:
-            return
-        if shot.take is not None:
-            self._fail_take(shot.stream, shot.take, error)
-        elif shot.live is not None:
-            self._refuse(shot.stream, shot.live, error)
+        source = shot.take or shot.live
+        if source is not None and not shot.dropped and shot.epoch == shot.stream.epoch:
+            self._give_up(shot.stream, source, error)
+
+    def _give_up(self, stream: Stream, source: Envelope | Take, error: WireError) -> None:
+        if isinstance(source, Take):
+            self._fail_take(stream, source, error)
+        else:
+            assert isinstance(source.message, RenderLive)
+            if stream.live.get(source.message.view) is source:
+                del stream.live[source.message.view]
+            self._refuse(stream, source, error)
 
     def _fail_take(self, stream: Stream, take: Take, error: WireError) -> None:
         self._ledger.move(take.job, "failed", error_code=error.code, error=error.message)
