@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from backend.avatar.posing import Gaussians
 from backend.raster.footprint import ALPHA_CUTOFF, DILATION, NEAR, RADIUS
@@ -38,33 +38,30 @@ def draw_boxed(gaussians: Gaussians, camera: Camera) -> Boxed:
 
 
 def reach(gaussians: Gaussians, camera: Camera) -> Box:
-    """The pixels inside the picture that any Gaussian could touch."""
+    """Pixels inside the picture, none left out that any Gaussian could touch.
+
+    One margin, that of the widest Gaussian at the nearest depth, is added round all centres: a tighter box costs more
+    than it saves.
+    """
     pose = torch.as_tensor(camera.world_to_camera, dtype=torch.float32, device=gaussians.means.device)
     seen = gaussians.means @ pose[:3, :3].T + pose[:3, 3]
-    depth = seen[:, 2].clamp_min(NEAR)
-    widest = gaussians.scales.amax(1) / depth
-    low_x, high_x = _interval(seen[:, 0] / depth, widest, camera.K[0, 0], camera.K[0, 2])
-    low_y, high_y = _interval(seen[:, 1] / depth, widest, camera.K[1, 1], camera.K[1, 2])
-    inside = (high_x > 0) & (low_x < camera.width) & (high_y > 0) & (low_y < camera.height)
-    shown = inside & (seen[:, 2] >= NEAR) & (gaussians.opacities >= ALPHA_CUTOFF)
-    if not shown.any():
+    seen = seen[(seen[:, 2] >= NEAR) & (gaussians.opacities >= ALPHA_CUTOFF)]
+    if len(seen) == 0:
         return 0, 0, 0, 0
-    left, top = (int(low[shown].min().floor().clamp_min(0)) for low in (low_x, low_y))
-    right = int(high_x[shown].max().ceil().clamp_max(camera.width))
-    bottom = int(high_y[shown].max().ceil().clamp_max(camera.height))
+    slopes = seen[:, :2] / seen[:, 2:]
+    low, high = slopes.amin(0).tolist(), slopes.amax(0).tolist()
+    widest = float(gaussians.scales.max() / seen[:, 2].min())
+    left, right = _interval(low[0], high[0], widest, camera.K[0, 0], camera.K[0, 2], camera.width)
+    top, bottom = _interval(low[1], high[1], widest, camera.K[1, 1], camera.K[1, 2], camera.height)
     return left, top, right, bottom
 
 
-def _interval(
-    slope: Tensor,  # [N] x/z or y/z
-    widest: Tensor,  # [N] largest standard deviation over depth
-    focal: float,
-    centre: float,
-) -> tuple[Tensor, Tensor]:  # [N] each, pixels
-    """Where each Gaussian begins and ends at the most, along one axis of the picture."""
-    sigma = (widest.square() * (1 + slope.square()) * focal**2 + DILATION).sqrt()
-    middle = focal * slope + centre
-    return middle - RADIUS * sigma, middle + RADIUS * sigma
+def _interval(low: float, high: float, widest: float, focal: float, centre: float, size: int) -> tuple[int, int]:
+    """First pixel touched and the one after the last, of slopes x/z or y/z from `low` to `high`, within [0, size]."""
+    steepest = max(abs(low), abs(high))
+    margin = RADIUS * math.sqrt((widest * focal) ** 2 * (1 + steepest**2) + DILATION)
+    first, last = focal * low + centre - margin, focal * high + centre + margin
+    return math.floor(min(max(first, 0.0), size)), math.ceil(min(max(last, 0.0), size))
 
 
 def _cut(rendered: Rendered, x0: int, y0: int) -> Boxed:

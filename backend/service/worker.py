@@ -28,6 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     chosen = parser.parse_args(arguments)
     link = Link(chosen.connect, Contact.read(sys.stdin))
     end_with(sys.stdin)
+    # Threads that spin while they wait take the cores from Blender and from the other worker. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Torch is imported behind the link: the server hears from this process while that takes seconds.
     if chosen.role == "build":
         step_back()
