@@ -18,6 +18,7 @@ _GROUPS = (
     ("Eyes", ("eye", "blink")),
     ("Brows", ("brow",)),
     ("Cheeks and Nose", ("cheek", "nose")),
+    ("Other", ("exp",)),  # columns without a meaning of their own
 )
 GROUP_NAMES = ("Mouth", *(label for label, _ in _GROUPS))
 

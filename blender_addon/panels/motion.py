@@ -97,6 +97,14 @@ class _ExpressionPanel(_AvatarPanel):
     bl_parent_id = "VIVANT_PT_face"
     group = ""
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        """Not shown where the body has none of them."""
+        armature = active_avatar(context)
+        body = body_of(armature) if armature else None
+        names = body.get(expressions.NAMES_KEY, ()) if body else ()
+        return any(expressions.group_of(name) == cls.group for name in names)
+
     def draw(self, context: bpy.types.Context) -> None:
         """The sliders that the search lets through; each can be keyed by itself."""
         body = body_of(active_avatar(context))

@@ -80,7 +80,7 @@ def test_a_foreign_body_speaks_in_its_own_columns(expressions):
 
 @pytest.mark.parametrize(
     ("name", "group"),
-    [("jawOpen", "Mouth"), ("eyeBlinkLeft", "Eyes"), ("blink", "Eyes"), ("browInnerUp", "Brows"), ("exp003", "Mouth")],
+    [("jawOpen", "Mouth"), ("eyeBlinkLeft", "Eyes"), ("blink", "Eyes"), ("browInnerUp", "Brows"), ("exp003", "Other")],
 )
 def test_sliders_are_grouped_by_the_part_of_the_face(expressions, name, group):
     assert expressions.group_of(name) == group

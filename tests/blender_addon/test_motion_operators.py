@@ -178,6 +178,7 @@ def test_the_face_panels_show_every_expression_once_and_only_those_searched_for(
     groups = ("mouth", "eyes", "brows", "cheeks")
     shown = [text for group in groups for text in draw(panels()[f"VIVANT_PT_face_{group}"]).texts]
     assert sorted(shown) == sorted({"cheekPuff", "smile", "jawOpen", "mouthSmileLeft", "eyeBlinkLeft", "browInnerUp"})
+    assert not panels()["VIVANT_PT_face_other"].poll(bpy.context)
     bpy.context.scene.vivant_motion.search = "SMILE"
     assert draw(panels()["VIVANT_PT_face_mouth"]).texts == ["smile", "mouthSmileLeft"]
 
