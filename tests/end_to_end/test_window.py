@@ -1,11 +1,12 @@
 """A user with a mouse, a real backend and the real window of Debian's Blender: from the photo to a picture by F12.
 
-With VIVANT_SCREENSHOTS=DIR the screen is saved there after every step; docs/blender.md shows some of them.
+With VIVANT_SCREENSHOTS=DIR the sidebar and the whole screen are saved there after every step, for docs/blender.md.
 """
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,19 @@ def window(tmp_path_factory):
         window.ask("bpy.ops.vivant.stop_backend()")
 
 
-def picture(window, name):
-    if PICTURES:
-        window.screenshot(Path(PICTURES) / f"{name}.png")
+def picture(window, name, scrolled=0):
+    """The whole screen, and the sidebar with its wheel turned by so many notches."""
+    if not PICTURES:
+        return
+    left, top, width, height = window.ask("sidebar()")
+    for notches in [scrolled, -scrolled] if scrolled else [0]:
+        window.hover(left + width / 3, top + height - 40)
+        if notches:
+            window.scroll(left + width / 3, top + height - 40, notches)
+        if notches >= 0:
+            time.sleep(3)  # panels open slowly, drawn in software
+            window.screenshot(Path(PICTURES) / f"{name}.png", (left, top, width, height))
+            window.screenshot(Path(PICTURES) / f"{name}_whole.png")
 
 
 def command(window, words):
@@ -94,7 +105,7 @@ def test_the_avatar_is_built_while_blender_stays_free(window):
     command(window, "Build Avatar")
     job = vivant("mirror.job(bpy.context.scene.vivant.build_job)")
     window.until(f"{job}.state == 'running' and {job}.stage == 'training' and {job}.step > 2", 180)
-    picture(window, "4_build")
+    picture(window, "4_build", scrolled=8)
     window.until(f"{job}.state == 'finished'", 300)
     window.until("len(bpy.context.window_manager.vivant.avatars) == 1")
 
@@ -106,7 +117,8 @@ def test_the_avatar_talks_in_the_scene(window):
     window.until("bpy.context.scene.objects['astronaut'].animation_data is not None")
     window.key("KP_1")
     window.key("KP_Decimal")
-    picture(window, "5_talk")
+    window.ask("shading().color_type = 'TEXTURE'; bpy.context.scene.frame_set(40)")
+    picture(window, "5_talk", scrolled=30)
 
 
 def test_five_frames_are_rendered(window, tmp_path_factory):
@@ -114,7 +126,7 @@ def test_five_frames_are_rendered(window, tmp_path_factory):
     window.ask(SCENE.format(first=FRAMES[0], last=FRAMES[-1], folder=str(folder)))
     command(window, "Render Avatar")
     window.until(vivant("operators.render.current is not None"))
-    picture(window, "6_render")
+    picture(window, "6_render", scrolled=40)
     window.until(vivant("operators.render.current.state == 'finished'"), 180)
     assert len(list((folder / "astronaut").glob("*.exr"))) == len(FRAMES) + 1
 
@@ -122,7 +134,7 @@ def test_five_frames_are_rendered(window, tmp_path_factory):
 def test_f12_shows_the_avatar_between_the_cubes(window, tmp_path):
     command(window, "Insert Composite")
     window.until(vivant("composite.is_inserted(bpy.context.scene)"))
-    picture(window, "7_composite")
+    picture(window, "7_composite", scrolled=40)
     window.ask("done = []; bpy.app.handlers.render_complete.append(lambda *_: done.append(1))")
     window.key("F12")
     window.until("bool(done)", 120)
