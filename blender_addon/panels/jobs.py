@@ -9,6 +9,8 @@ import bpy
 from .. import mirror, properties
 from .drawing import JOB_ICONS, VivantPanel, job_progress, problem, sentence
 
+TASKS = {"register": "Fit", "build": "Build", "render": "Render"}
+
 
 class JobRows(bpy.types.UIList):
     """The jobs, newest first."""
@@ -29,9 +31,11 @@ class JobRows(bpy.types.UIList):
     ) -> None:
         """State, what it is, and how far."""
         row = layout.row(align=True)
-        row.label(text=f"{item.task.capitalize()} {item.label}", icon=JOB_ICONS.get(item.state, "QUESTION"))
+        row.label(text=f"{TASKS[item.task]} {item.label}", icon=JOB_ICONS[item.state])
         if item.state == "running" and item.total:
-            row.label(text=f"{item.step / item.total:.0%}")
+            share = row.row()
+            share.alignment = "RIGHT"
+            share.label(text=f"{item.step / item.total:.0%}")
 
 
 class JobsPanel(VivantPanel, bpy.types.Panel):
