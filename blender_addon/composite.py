@@ -33,7 +33,7 @@ class Sequence:
 
 def is_inserted(scene: bpy.types.Scene) -> bool:
     """Whether our nodes stand in the scene's compositor."""
-    return _node(compat.compositor_tree(scene), GROUP) is not None
+    return scene.get(BEFORE) is not None and _node(compat.compositor_tree(scene), GROUP) is not None
 
 
 def insert(scene: bpy.types.Scene, sequences: list[Sequence], occlude: bool = True, match_photo: bool = False) -> None:
@@ -51,7 +51,7 @@ def insert(scene: bpy.types.Scene, sequences: list[Sequence], occlude: bool = Tr
         view_bake.check_bakeable(scene, view)
     tree = compat.compositor_tree(scene, ensure=True)
     layers = _render_layers(tree, scene)
-    scene[BEFORE] = json.dumps(before | {"view": view})
+    scene[BEFORE] = json.dumps(before | {"view": view, "baked": match_photo})
     scene.render.use_compositing = True
     _view_layer(scene, layers).use_pass_z = True
     group = _group(tree, layers, len(sequences))
@@ -78,12 +78,15 @@ def remove(scene: bpy.types.Scene) -> None:
     del scene[BEFORE]
 
 
-def reload(scene: bpy.types.Scene) -> None:
-    """Let Blender read the files anew."""
+def refresh(scene: bpy.types.Scene, sequences: list[Sequence]) -> None:
+    """Let image nodes that stand there read the files anew, over the whole of their range."""
     tree = compat.compositor_tree(scene)
-    for node in tree.nodes if tree else ():
-        if TAG in node and node.type == "IMAGE":
+    for sequence in sequences:
+        node = _node(tree, f"avatar:{sequence.avatar}")
+        if node is not None:
+            node.image.filepath = sequence.path
             node.image.reload()
+            _set_frames(node, sequence)
 
 
 def _state(scene: bpy.types.Scene) -> dict[str, Any]:
@@ -95,14 +98,14 @@ def _state(scene: bpy.types.Scene) -> dict[str, Any]:
         "use_compositing": scene.render.use_compositing,
         "use_pass_z": layer.use_pass_z,
         "view": view_bake.view_of(scene),
+        "baked": False,
     }
 
 
 def _wanted_view(scene: bpy.types.Scene, before: dict[str, Any]) -> view_bake.View:
     """How the user wants the scene shown: as before, unless it was changed while ours was on."""
     now = view_bake.view_of(scene)
-    baked = _node(compat.compositor_tree(scene), VIEW) is not None
-    return before["view"] if baked and now == view_bake.PLAIN else now
+    return before["view"] if before["baked"] and now == view_bake.PLAIN else now
 
 
 def _render_layers(tree: bpy.types.NodeTree, scene: bpy.types.Scene) -> Any:
@@ -183,9 +186,13 @@ def _show(node: Any, sequence: Sequence) -> None:
     image.source = "SEQUENCE"
     image.colorspace_settings.name = compat.linear_colour_space()
     old, node.image = node.image, image
-    node.frame_start, node.frame_offset, node.frame_duration = sequence.first, sequence.first - 1, sequence.count
+    _set_frames(node, sequence)
     node.use_auto_refresh = True
     _drop(old)
+
+
+def _set_frames(node: Any, sequence: Sequence) -> None:
+    node.frame_start, node.frame_offset, node.frame_duration = sequence.first, sequence.first - 1, sequence.count
 
 
 def _source(group: Any) -> Any:

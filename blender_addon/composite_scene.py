@@ -11,7 +11,8 @@ from ._shared.errors import VivantError
 from .avatars import avatars_of
 from .camera import camera_of
 from .composite import Sequence, insert
-from .render_plan import folder_of, frames_of
+from .composite import refresh as refresh_nodes
+from .render_plan import avatar_folder, frames_of
 
 FAR_SHARE = 0.98  # of Clip End, from where EEVEE's empty sky hides
 
@@ -23,21 +24,32 @@ def composite(context: bpy.types.Context) -> list[str]:
         VivantError: there is no avatar, the folder cannot be used, or the compositor cannot be worked with.
     """
     scene = context.scene
-    avatars = avatars_of(scene)
-    if not avatars:
+    if not avatars_of(scene):
         raise VivantError("There is no avatar in the scene. Add one in the Avatar panel.")
     fill_gaps(context)
     settings = scene.vivant_render
-    insert(scene, [sequence_of(scene, avatar) for avatar in avatars], settings.occlude, settings.match_photo)
+    insert(scene, _sequences(scene), settings.occlude, settings.match_photo)
     return notes(context)
 
 
-def sequence_of(scene: bpy.types.Scene, avatar: bpy.types.Object) -> Sequence:
-    """The frames of one avatar over every frame that the scene may render, and one empty frame behind."""
-    frames = _covered(scene)
-    folder = scene.vivant_render.folder.rstrip("/\\")
-    path = f"{folder}/{bpy.path.clean_name(avatar.name)}/{frame_files.file_name(frames[0])}"
-    return Sequence(avatar.name, path, frames[0], len(frames))
+def refresh(context: bpy.types.Context) -> None:
+    """Fill gaps and show new files in the composite, where there is one.
+
+    Raises:
+        VivantError: there is no camera, or the folder cannot be written to.
+    """
+    fill_gaps(context)
+    refresh_nodes(context.scene, _sequences(context.scene))
+
+
+def _sequences(scene: bpy.types.Scene) -> list[Sequence]:
+    """The frames of each avatar, by paths that move with the .blend file if the user's folder does."""
+    frames, folder = _covered(scene), scene.vivant_render.folder.rstrip("/\\")
+    first = frame_files.file_name(frames[0])
+    return [
+        Sequence(avatar.name, f"{folder}/{bpy.path.clean_name(avatar.name)}/{first}", frames[0], len(frames))
+        for avatar in avatars_of(scene)
+    ]
 
 
 def fill_gaps(context: bpy.types.Context) -> None:
@@ -49,7 +61,7 @@ def fill_gaps(context: bpy.types.Context) -> None:
     scene = context.scene
     camera = camera_of(scene, context.evaluated_depsgraph_get())
     for avatar in avatars_of(scene):
-        folder = folder_of(scene) / bpy.path.clean_name(avatar.name)
+        folder = avatar_folder(scene, avatar)
         try:
             frame_files.fill(folder, _covered(scene), camera.width, camera.height)
         except OSError as error:
@@ -72,7 +84,7 @@ def _about_frames(context: bpy.types.Context) -> Iterator[str]:
     camera = camera_of(scene, context.evaluated_depsgraph_get())
     size = (camera.width, camera.height)
     for avatar in avatars_of(scene):
-        folder = folder_of(scene) / bpy.path.clean_name(avatar.name)
+        folder = avatar_folder(scene, avatar)
         frames = frames_of(scene)
         missing = frame_files.missing(folder, frames)
         if missing:

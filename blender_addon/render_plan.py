@@ -14,7 +14,7 @@ import numpy as np
 from ._shared.errors import VivantError
 from ._shared.motion import Motion
 from ._shared.wire.messages import RenderFrames
-from .avatars import AVATAR_KEY
+from .avatars import AVATAR_KEY, avatars_of
 from .camera import camera_of
 from .pose import PoseReader, evaluated, scene_fps
 
@@ -68,14 +68,15 @@ class Plan:
         return {name: array[rows].astype(np.float32) for name, array in arrays.items()}
 
 
-def plans_of(
-    context: bpy.types.Context, armatures: Sequence[bpy.types.Object], frames: Sequence[int], folder: Path
-) -> list[Plan]:
-    """Step through the frames once and note what every avatar and the camera do.
+def plans_of(context: bpy.types.Context) -> list[Plan]:
+    """Step through the frames once and note what every avatar of the scene and the camera do.
 
     Raises:
-        VivantError: there is no camera that a pinhole could stand for, or an armature cannot be read.
+        VivantError: folder or range cannot be used, there is no camera that a pinhole could stand for, or an armature
+            cannot be read.
     """
+    armatures, frames = avatars_of(context.scene), frames_of(context.scene)
+    folders = _folders(context.scene, armatures)
     readers = [PoseReader(armature) for armature in armatures]
     cameras = []
     with closing(evaluated(context, armatures, frames)) as steps:
@@ -89,7 +90,7 @@ def plans_of(
         Plan(
             armature=armature.name,
             avatar=armature[AVATAR_KEY],
-            folder=folder / bpy.path.clean_name(armature.name),
+            folder=folder,
             frames=tuple(frames),
             width=cameras[0].width,
             height=cameras[0].height,
@@ -97,7 +98,7 @@ def plans_of(
             world_to_camera=world_to_camera,
             K=K,
         )
-        for armature, reader in zip(armatures, readers, strict=True)
+        for armature, reader, folder in zip(armatures, readers, folders, strict=True)
     ]
 
 
@@ -117,13 +118,20 @@ def frames_of(scene: bpy.types.Scene) -> range:
     return frames
 
 
-def folder_of(scene: bpy.types.Scene) -> Path:
-    """The folder that holds one sub-folder per avatar.
+def avatar_folder(scene: bpy.types.Scene, armature: bpy.types.Object) -> Path:
+    """Where the frames of one avatar lie: a sub-folder of what the user chose.
 
     Raises:
-        VivantError: it is relative to a file that was never saved.
+        VivantError: that is relative to a file that was never saved.
     """
     chosen = scene.vivant_render.folder
     if chosen.startswith("//") and not bpy.data.filepath:
         raise VivantError("The folder begins with //, the place of the .blend file: save the file first.")
-    return Path(bpy.path.abspath(chosen))
+    return Path(bpy.path.abspath(chosen)) / bpy.path.clean_name(armature.name)
+
+
+def _folders(scene: bpy.types.Scene, armatures: Sequence[bpy.types.Object]) -> list[Path]:
+    folders = [avatar_folder(scene, armature) for armature in armatures]
+    if len(set(folders)) < len(folders):
+        raise VivantError("The names of two avatars give the same folder. Rename one of their armatures.")
+    return folders

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import bpy
 
-from .. import backend_process, composite, mirror, preferences, properties, session
+from .. import backend_process, mirror, preferences, properties, session
 from .._shared.errors import VivantError
-from ..avatars import avatars_of
 from . import composite as composite_operators
 from .backend import needs_backend, start_local
 from .composite import needs_avatar
@@ -108,8 +107,7 @@ class RenderAvatar(bpy.types.Operator):
 
         if run.state == "failed":
             raise VivantError(run.error)
-        composite_scene.fill_gaps(context)
-        composite.reload(context.scene)
+        composite_scene.refresh(context)
         composite_operators.notes[:] = composite_scene.notes(context)
         kept = run.total - run.to_render
         self.report({"INFO"}, f"Rendering {run.state}: {run.rendered} frames rendered, {kept} were up to date")
@@ -146,12 +144,10 @@ def start(context: bpy.types.Context) -> RenderRun:
         VivantError: folder, range, camera or an armature does not allow it.
     """
     global current
-    from ..render_plan import folder_of, frames_of, plans_of
+    from ..render_plan import plans_of
     from ..render_run import RenderRun
 
-    scene = context.scene
-    plans = plans_of(context, avatars_of(scene), frames_of(scene), folder_of(scene))
-    current = RenderRun(plans)
+    current = RenderRun(plans_of(context))
     return current
 
 

@@ -222,6 +222,21 @@ def test_an_animation_render_goes_through_the_composite(composite, tmp_path):
         assert np.abs(loaded(tmp_path / f"film_{frame:04d}.exr")[..., 0] - frame / 16).max() < 1e-6
 
 
+def test_frames_rendered_later_are_shown_without_inserting_again(composite, tmp_path):
+    from bl_ext.dev.vivant import composite_scene
+
+    scene = scene_with_planes(frames=(1, 2))
+    avatar_in_the_scene(scene)
+    scene.vivant_render.folder = str(tmp_path / "frames")
+    bpy.ops.vivant.insert_composite()
+    scene.frame_end = 6
+    put_frames(tmp_path / "later", [5])
+    (tmp_path / "later" / "frame_0005.exr").rename(tmp_path / "frames" / "Ada" / "frame_0005.exr")
+    composite_scene.refresh(bpy.context)
+    scene.frame_set(5)
+    assert np.abs(render(scene, tmp_path / "out.exr") - (5 / 16, 1, 1, 1)).max() < 1e-6
+
+
 def test_what_is_missing_or_does_not_fit_is_told(composite, tmp_path):
     from bl_ext.dev.vivant.operators import composite as operators
 

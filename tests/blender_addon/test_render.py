@@ -164,6 +164,13 @@ def test_several_avatars_are_rendered_into_folders_of_their_own(scene, avatar, t
     assert operators().current.rendered == 10
 
 
+def test_avatars_that_would_share_a_folder_are_refused(scene, avatar):
+    mocked.avatar_in_scene(avatar, "A b")
+    mocked.avatar_in_scene(avatar, "A_b")
+    with pytest.raises(RuntimeError, match="Rename one"):
+        bpy.ops.vivant.render_avatar()
+
+
 def test_an_unknown_avatar_is_a_clear_error(scene):
     bpy.data.objects["Ada"]["vivant_avatar"] = "00000000-0000-4000-8000-00000000dead"
     with pytest.raises(RuntimeError, match="no such avatar"):
