@@ -60,6 +60,8 @@ class Ledger:
         info = replace(_with_step(job.info, waiting, -1.0), state=state, eta_s=-1.0, **changes)
         if state == "finished":
             info = replace(info, step=info.total)
+        elif state == "queued":
+            info = replace(info, stage="", step=0, total=0)
         return self._record(job, info, job.deaths if deaths is None else deaths, waiting)
 
     def progress(self, job_id: str, step: Step) -> None:

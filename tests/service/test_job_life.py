@@ -202,8 +202,7 @@ def test_a_cancelled_job_goes_on_where_it_was(client, server):
     client.call(JobCancel(job))
     until_state(client, job, "cancelled")
     client.call(JobResume(job))
-    until(lambda: state_of(client, job).stage == "training" and state_of(client, job).state == "running")
-    assert len(workers_of(client, server, job)) == 2
+    until(lambda: len(workers_of(client, server, job)) == 2 and state_of(client, job).stage == "training")
     client.call(JobCancel(job))
 
 

@@ -30,7 +30,7 @@ from shared.wire.messages import (
     JobSubmit,
 )
 from tests.service.fake_worker import DIES, DIES_ALWAYS, FAILS
-from tests.service.serving import PHOTO, Serving, drain, until
+from tests.service.serving import PATIENCE_S, PHOTO, Serving, drain, until
 
 FATES = st.sampled_from([0, 0, 0, DIES, DIES_ALWAYS, FAILS])
 OWNERS = st.sampled_from(["ada", "bob"])
@@ -162,7 +162,7 @@ class Service(RuleBasedStateMachine):
         for job, state in states().items():
             if state == "interrupted":
                 owner.ask(JobCancel(job))
-        until(lambda: set(states().values()) <= set(FINAL_STATES))
+        until(lambda: set(states().values()) <= set(FINAL_STATES), patience=PATIENCE_S * (1 + len(owner.accepted)))
 
     def _the_journal_agrees(self, owner):
         for job in owner.accepted:
