@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -85,9 +86,17 @@ class VivantPreferences(bpy.types.AddonPreferences):
         layout.prop(self, "data")
         layout.prop(self, "keep_running")
         if _doctor:
-            box = layout.box().column(align=True)
-            for line in _doctor:
-                box.label(text=line, icon=DOCTOR_ICONS.get(line.split(" ")[0], "BLANK1"))
+            self._draw_doctor(layout.box().column(align=True))
+
+    def _draw_doctor(self, column: Any) -> None:
+        for line in _doctor:
+            state, *words = re.split(r"\s{2,}", line, maxsplit=2)  # the doctor prints three columns
+            if len(words) == 2:
+                row = column.split(factor=0.22)
+                row.label(text=words[0], icon=DOCTOR_ICONS.get(state, "BLANK1"))
+                row.label(text=words[1])
+            else:
+                column.label(text=line)
 
     def _draw_remote(self, layout: Any) -> None:
         layout.prop(self, "key_file")

@@ -5,7 +5,7 @@ import pytest
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module (pip install bpy)")
 
-from tests.blender_addon.fake_layout import draw, panels  # noqa: E402
+from tests.blender_addon.fake_layout import FakeLayout, draw, panels  # noqa: E402
 
 STATES = ("queued", "running", "interrupted", "finished", "failed", "cancelled")
 
@@ -97,6 +97,28 @@ def test_an_avatar_of_the_backend_can_be_opened_renamed_deleted(addon):
 def test_long_words_are_wrapped_to_the_sidebar(addon):
     addon.mirror.notice(Exception("word " * 60))
     assert max(len(text) for text in draw(panels()["VIVANT_PT_backend"]).texts) < 60
+
+
+class FakePreferences:
+    """The extension's preferences with another layout."""
+
+    def __init__(self, addon):
+        self.layout = FakeLayout()
+        self._real = addon.preferences.get()
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+
+@pytest.mark.parametrize("where", ["LOCAL", "REMOTE"])
+def test_the_preferences_draw_with_what_the_doctor_said(addon, where):
+    addon.preferences.get().where = where
+    addon.preferences.show_doctor(["used    python           Python 3.11", "What is no table."])
+    drawing = FakePreferences(addon)
+    addon.preferences.VivantPreferences.draw(drawing, bpy.context)
+    addon.preferences.get().where = "LOCAL"
+    addon.preferences.show_doctor([])
+    assert ("Python 3.11" in drawing.layout.texts) == (where == "LOCAL")
 
 
 def test_every_operator_has_a_tooltip_and_stands_in_a_menu_that_f3_searches(addon):
