@@ -1,0 +1,194 @@
+"""Whose frame is drawn next, and what becomes of a client that is silent, under a clock of the tests' own."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import zmq
+
+from backend.service.journal import Event, Job, Journal
+from backend.service.ledger import Ledger
+from backend.service.post import Sent
+from backend.service.relay import Relay
+from backend.service.sessions import Session, Sessions
+from backend.service.work import WorkFrame, WorkRender
+from shared.wire import limits
+from shared.wire.calls import new_id
+from shared.wire.codec import Envelope, decode
+from shared.wire.messages import JobInfo, RenderCredit
+from tests.service.clock import FakeClock
+from tests.service.serving import motion, render_frames, render_live
+
+
+class Sockets:
+    """Takes frames, or not, and counts them by client."""
+
+    def __init__(self):
+        self.taken, self.full = [], set()
+
+    def send_parts(self, routing, parts, track=False):
+        if routing in self.full:
+            return Sent.FULL, None
+        self.taken.append((routing, decode([bytes(part) for part in parts]).message))
+        return Sent.YES, SimpleNamespace(done=True)
+
+    def send(self, routing, envelope):
+        return Sent.YES
+
+
+class OneWorker:
+    """A render worker that draws when the test says so."""
+
+    def __init__(self):
+        self.worker = SimpleNamespace(busy="", identity=b"worker", memory=SimpleNamespace(avatars=()))
+        self.order = None
+
+    def idle(self, role):
+        return [] if self.worker.busy else [self.worker]
+
+    def send(self, worker, message, buffers=None):
+        assert isinstance(message, WorkRender) and not self.order
+        self.order = message
+
+    def trouble(self, role):
+        return ""
+
+
+class Stage:
+    """A relay with clients on it."""
+
+    def __init__(self, data):
+        self.clock, self.sockets, self.pool = FakeClock(), Sockets(), OneWorker()
+        self.journal = Journal(Path(":memory:"))
+        self.told: list[Event] = []
+        ledger = Ledger(self.journal, lambda owner, event: self.told.append(event), self.clock)
+        keys = SimpleNamespace(is_local=lambda owner: True, __contains__=lambda owner: True)
+        self.sessions = Sessions(self.sockets, keys, "token", self.clock)
+        library = SimpleNamespace(owned=lambda owner, avatar: None, folder=lambda avatar: data / avatar)
+        self.ledger = ledger
+        self.relay = Relay(self.sockets, self.sessions, self.pool, ledger, library, data)
+
+    def client(self, name, credit=limits.CREDIT):
+        session = Session(name, "ada", True, name.encode(), self.clock(), frames=name.encode())
+        self.sessions._by_id[name] = session
+        self.relay.credit(session, Envelope(RenderCredit(credit)))
+        return session
+
+    def render(self, session, frames):
+        asked = render_frames(new_id())
+        self.ledger.add(Job(JobInfo(asked.job, "render", "", "queued", 0.0, last_event=1), "ada", "", b""))
+        self.relay.take(session, asked, motion(frames))
+        return asked.job
+
+    def draw(self):
+        """The worker finishes what it has; returns whether it had anything."""
+        order, self.pool.order = self.pool.order, None
+        if order is not None:
+            self.relay.frame(self.pool.worker, WorkFrame(order.request, 0, 0, 2, 2, 0.0, 0.0, 1.0))
+        return order is not None
+
+    def state(self, job):
+        return self.journal.job(job).info.state
+
+
+@pytest.fixture
+def stage(tmp_path):
+    return Stage(tmp_path)
+
+
+def test_clients_take_turns_frame_by_frame(stage):
+    for name in "abc":
+        stage.render(stage.client(name), 4)
+    while stage.draw():
+        pass
+    order = [routing for routing, _ in stage.sockets.taken]
+    assert order[:3] != order[:1] * 3 and all(sorted(order[k : k + 3]) == [b"a", b"b", b"c"] for k in (3, 6))
+    assert sorted(order) == sorted([b"a", b"b", b"c"] * 4)
+
+
+def test_24_a_client_that_takes_nothing_holds_nobody_up(stage):
+    slow, fast = stage.client("slow"), stage.client("fast")
+    stage.sockets.full.add(b"slow")
+    stage.render(slow, 4)
+    stage.render(fast, 4)
+    while stage.draw():
+        pass
+    assert [routing for routing, _ in stage.sockets.taken] == [b"fast"] * 4
+    stage.sockets.full.clear()
+    while stage.relay.tick() or stage.draw():
+        pass
+    assert [message.number for routing, message in stage.sockets.taken if routing == b"slow"] == [0, 1, 2, 3]
+
+
+def test_live_views_and_renders_of_one_client_take_turns(stage):
+    client = stage.client("a")
+    stage.render(client, 3)
+    view = render_live(new_id())
+    for _ in range(6):
+        stage.relay.live(client, Envelope(view, motion()))
+        stage.draw()
+    kinds = ["view" if message.view else "job" for _, message in stage.sockets.taken]
+    assert kinds[1:5] in (["view", "job"] * 2, ["job", "view"] * 2)
+
+
+def test_22_live_frames_of_a_silent_client_end_after_six_seconds_and_its_renders_after_sixty(stage):
+    client = stage.client("a", credit=2)
+    stage.relay.live(client, Envelope(render_live(new_id()), motion()))
+    stage.draw()
+    stage.relay.live(client, Envelope(render_live(new_id()), motion()))
+    stage.relay.live(client, Envelope(render_live(new_id()), motion()))
+    job = stage.render(client, 5)
+    stage.clock.pass_(limits.VANISHED_LIVE_S + 0.1)
+    stage.relay.tick()
+    sent = len(stage.sockets.taken)
+    stage.draw()
+    assert len(stage.sockets.taken) == sent and stage.state(job) in ("queued", "running")
+    stage.sessions.tick()
+    assert stage.sessions.get("a") is client
+    stage.clock.pass_(limits.VANISHED_STATE_S)
+    stage.sessions.tick()
+    assert stage.sessions.get("a") is None and stage.state(job) == "failed"
+    assert stage.journal.job(job).info.error_code == "lost"
+
+
+def test_22_what_a_client_held_is_given_back(stage, tmp_path):
+    client = stage.client("a")
+    stage.render(client, 5)
+    stage.draw()
+    assert list(tmp_path.glob("ring-*"))
+    stage.sessions.free(client)
+    stage.draw()
+    stage.relay.tick()
+    assert not list(tmp_path.glob("ring-*"))
+
+
+def test_23_after_a_reconnect_what_was_not_acknowledged_is_drawn_again_from_there(stage):
+    client = stage.client("a", credit=4)
+    job = stage.render(client, 6)
+    while stage.draw():
+        pass
+    stage.relay.credit(client, Envelope(RenderCredit(2)))  # two frames were consumed
+    stage.draw()  # and one more is under way when the connection breaks
+    for call in stage.sessions.greeted:
+        call(client)
+    del stage.sockets.taken[:]
+    stage.draw()
+    assert not stage.sockets.taken  # drawn for the old connection, and no credit yet
+    stage.relay.credit(client, Envelope(RenderCredit(limits.CREDIT)))
+    while stage.draw():
+        pass
+    assert [message.number for _, message in stage.sockets.taken] == [2, 3, 4, 5]
+    stage.relay.credit(client, Envelope(RenderCredit(4)))
+    assert stage.state(job) == "finished"
+
+
+def test_memory_is_bounded_by_slots_whatever_the_credit(stage):
+    client = stage.client("a")
+    stage.sockets.send_parts = lambda *_, **__: (Sent.YES, zmq.MessageTracker.__new__(zmq.MessageTracker))
+    stage.render(client, 10)
+    drawn = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zmq.MessageTracker, "done", property(lambda self: False))
+        while stage.draw():
+            drawn += 1
+    assert drawn == 3
