@@ -6,12 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.raster.footprint import ALPHA_CUTOFF
 from backend.raster.splats import Rendered
-from backend.rendering.color import premultiplied_linear
 from backend.service.ring import aligned
 from shared.wire.messages import PixelKind
-
-DEPTH_STEPS = 65535
+from shared.wire.pixels import DEPTH_STEPS
 
 
 def slot_bytes(width: int, height: int, pixels: PixelKind, live: bool) -> int:
@@ -40,8 +39,11 @@ def _rgba8(rendered: Rendered) -> np.ndarray:  # [H, W, 4] uint8 premultiplied s
 
 
 def _half(rendered: Rendered) -> np.ndarray:  # [H, W, 4] float16 premultiplied linear
-    rgb, alpha = rendered.rgb.float().cpu().numpy(), rendered.alpha.float().cpu().numpy()
-    return np.concatenate([premultiplied_linear(rgb, alpha), alpha[..., None]], axis=-1).astype(np.float16)
+    """`rendering.color.premultiplied_linear` on the device that drew: there it takes a fraction of numpy's time."""
+    alpha = rendered.alpha[..., None]
+    straight = (rendered.rgb / alpha.clamp_min(ALPHA_CUTOFF)).clamp_(0, 1)
+    linear = torch.where(straight <= 0.04045, straight / 12.92, ((straight + 0.055) / 1.055) ** 2.4)
+    return torch.cat([linear.mul_(alpha), alpha], dim=-1).half().cpu().numpy()
 
 
 def _range(rendered: Rendered) -> tuple[float, float]:
