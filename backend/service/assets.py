@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 from backend.service.crash_points import crash_point
@@ -14,6 +15,8 @@ from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
 from shared.wire.messages import AssetHave, AssetPut
 from shared.wire.schema import Message
+
+PARTIAL_S = 24 * 3600.0
 
 
 class Assets:
@@ -51,6 +54,18 @@ class Assets:
         if not self._journal.has_asset(owner, sha256):
             raise WireError("unknown_file", f"The photo {sha256[:12]} is not here. Upload it first.", "photo")
         return self._folder / sha256
+
+    def drop(self, owner: str, sha256: str) -> None:
+        """Forget that this owner uploaded it; off the disk if no other owner did."""
+        self._journal.drop_asset(owner, sha256)
+        if not self._journal.asset_is_owned(sha256):
+            (self._folder / sha256).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Remove uploads that nobody went on with for a day."""
+        for partial in self._folder.glob(".*.part"):
+            if time.time() - partial.stat().st_mtime > PARTIAL_S:
+                partial.unlink()
 
     def _finish(self, owner: str, put: AssetPut, partial: Path) -> None:
         if self._digests.pop(partial).hexdigest() != put.sha256:

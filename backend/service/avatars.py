@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backend.service.background import Background
+from backend.service.background import Background, swept_at_next_start
 from backend.service.downloads import Refuse, Reply
 from backend.service.importing import copied
 from backend.service.jobs import newest
@@ -104,7 +104,7 @@ class AvatarDesk:
         assert isinstance(asked, AvatarDelete)
         aside = self._library.delete(session.owner, asked.avatar)
         self._close(asked.avatar)
-        self._background.run(lambda: shutil.rmtree(aside, ignore_errors=True), lambda _: None, _swept_at_next_start)
+        self._background.run(lambda: shutil.rmtree(aside), lambda _: None, swept_at_next_start)
         return Ok()
 
     def adopt(self, session: Session, envelope: Envelope) -> Message | None:
@@ -175,7 +175,3 @@ class AvatarDesk:
 
     def _with_open(self, info: AvatarInfo) -> AvatarInfo:
         return replace(info, open=any(info.avatar in one.memory.avatars for one in self._pool.workers("render")))
-
-
-def _swept_at_next_start(error: Exception) -> None:
-    """`Library.recover` removes what could not be removed now."""

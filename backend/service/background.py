@@ -44,3 +44,7 @@ class Background:
         """Finish the task that runs, drop those that wait."""
         self._executor.shutdown(cancel_futures=True)
         self.waker.close()
+
+
+def swept_at_next_start(error: Exception) -> None:
+    """What could not be removed now goes when the server starts again."""

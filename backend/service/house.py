@@ -67,7 +67,9 @@ class House:
         self._library = Library(data, journal)
         self._foreman = Foreman(journal, self._ledger, pool, self._library, data, now)
         self.relay = Relay(frames, sessions, pool, self._ledger, self._library, data)
-        self._jobs = JobDesk(data, journal, self._ledger, self._foreman, self.relay, self._replays, self._assets)
+        self._jobs = JobDesk(
+            data, journal, self._ledger, self._foreman, self.relay, self._replays, self._assets, background
+        )
         self._avatars = AvatarDesk(journal, self._library, sessions, pool, background, self._reply, self._refuse)
         self._downloads = Downloads(data, journal, self._library, background, self._reply, self._refuse)
         self._status = StatusDesk(data, journal, sessions, pool, self._reply)
@@ -111,6 +113,7 @@ class House:
     def recover(self) -> None:
         """Bring the disk into order after whatever ended the last server."""
         sweep(self._data)
+        self._assets.sweep()
         self._library.recover()
         self._foreman.recover()
         self._drop_renders("The server was restarted. Ask for the frames that are missing.")

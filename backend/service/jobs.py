@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from backend.service.assets import Assets
+from backend.service.background import Background, swept_at_next_start
 from backend.service.foreman import Foreman
 from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger
-from backend.service.orders import content_hash, packed
+from backend.service.orders import content_hash, needs, packed, photo_of
 from backend.service.relay import Relay
 from backend.service.replay import Replays
 from backend.service.sessions import Session
@@ -47,9 +50,11 @@ class JobDesk:
         relay: Relay,
         replays: Replays,
         assets: Assets,
+        background: Background,
     ) -> None:
         self._folder, self._journal, self._ledger = data / "jobs", journal, ledger
         self._foreman, self._relay, self._replays, self._assets = foreman, relay, replays, assets
+        self._background = background
 
     def submit(self, session: Session, envelope: Envelope) -> Message:
         """Register or build. The same again is answered with where it stands."""
@@ -105,8 +110,22 @@ class JobDesk:
         job = self._owned(session, asked.job)
         if not is_final(job.info.state):
             raise WireError("conflict", "Only a job that has ended can be forgotten. Cancel it first.", "job")
+        if any(not is_final(other.info.state) and needs(other, job) for other in self._journal.jobs_of(session.owner)):
+            raise WireError("conflict", "A build that has not ended needs this fit. Wait, or cancel that first.", "job")
         self._journal.forget(job.id)
+        self._clean_up_after(job)
         return Ok()
+
+    def _clean_up_after(self, job: Job) -> None:
+        """Off the disk with what nobody can ask for any more: log, checkpoints, a fit, and a photo used by no other."""
+        if job.info.task != "render":
+            others = {photo_of(other) for other in self._journal.jobs_of(job.owner)}
+            if photo_of(job) not in others:
+                self._assets.drop(job.owner, photo_of(job))
+        folder, aside = self._folder / job.id, self._folder / f".{job.id}.forgotten"
+        if folder.exists():
+            os.rename(folder, aside)
+            self._background.run(lambda: shutil.rmtree(aside), lambda _: None, swept_at_next_start)
 
     def list(self, session: Session, envelope: Envelope) -> Message:
         """Newest first; what runs is never crowded out by what waits, nor that by what has ended."""

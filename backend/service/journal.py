@@ -225,6 +225,15 @@ class Journal:
         row = self._db.execute("SELECT 1 FROM assets WHERE owner = ? AND sha256 = ?", (owner, sha256)).fetchone()
         return row is not None
 
+    def drop_asset(self, owner: str, sha256: str) -> None:
+        """Forget that."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM assets WHERE owner = ? AND sha256 = ?", (owner, sha256))
+
+    def asset_is_owned(self, sha256: str) -> bool:
+        """Whether anybody uploaded it."""
+        return self._db.execute("SELECT 1 FROM assets WHERE sha256 = ?", (sha256,)).fetchone() is not None
+
 
 def _dump(info: JobInfo | AvatarInfo) -> str:
     return json.dumps(to_json(info), separators=(",", ":"))

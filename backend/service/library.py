@@ -31,7 +31,7 @@ class Library:
         for avatar in self._journal.all_avatars(whole=True):
             if not self.folder(avatar.info.avatar).exists():
                 self._journal.drop_avatar(avatar.info.avatar)  # its deletion had begun
-        for leftover in self._folder.glob(".*"):
+        for leftover in (*self._folder.glob(".*"), *self._jobs.glob(".*")):
             shutil.rmtree(leftover)
 
     def _recover(self, avatar: OwnedAvatar) -> None:

@@ -37,11 +37,25 @@ def content_hash(request: bytes) -> str:
     return hashlib.sha256(request).hexdigest()
 
 
+def photo_of(job: Job) -> str:
+    """SHA-256 of a register or build job's photo; empty for a render."""
+    return _submitted(job).photo if job.request else ""
+
+
+def needs(job: Job, fit: Job) -> bool:
+    """Whether a job is built from this registration."""
+    return bool(job.request) and _submitted(job).registration == fit.id
+
+
+def _submitted(job: Job) -> JobSubmit:
+    message = unpacked(job.request).message
+    assert isinstance(message, JobSubmit)
+    return message
+
+
 def work_order(job: Job, folder: Path, data: Path) -> tuple[WorkJob, Buffers]:
     """A register or build job as its worker is told."""
-    asked = unpacked(job.request)
-    submit = asked.message
-    assert isinstance(submit, JobSubmit)
+    submit = _submitted(job)
     fit = data / "jobs" / submit.registration / "result" / "registration.npz" if submit.registration else ""
     order = WorkJob(
         job=job.id,
@@ -54,4 +68,4 @@ def work_order(job: Job, folder: Path, data: Path) -> tuple[WorkJob, Buffers]:
         options=submit.options,
         expression_names=submit.expression_names,
     )
-    return order, asked.buffers
+    return order, unpacked(job.request).buffers

@@ -292,7 +292,7 @@ class JobResume(Message):
 
 @dataclass(frozen=True)
 class JobForget(Message):
-    """Drop a job in a final state from the list; what it made stays. Answered by `Ok`."""
+    """Drop a job in a final state from the list: its avatar stays, its log and its fit go. Answered by `Ok`."""
 
     kind: ClassVar[str] = "job.forget"
     job: Id

@@ -232,6 +232,29 @@ def test_an_ended_job_can_be_forgotten_and_a_running_one_not(client):
     assert job not in {info.job for info in client.call(JobList()).message.jobs}
 
 
+def test_a_forgotten_job_leaves_its_avatar_and_nothing_else(client, server):
+    photo = upload(client, b"a photo for one job")
+    job = new_id()
+    client.call(JobSubmit(job, "build", photo, options=BuildOptions(steps=1, size=64)))
+    until_state(client, job, "finished")
+    client.call(JobForget(job))
+    assert job in {info.avatar for info in client.call(AvatarList()).message.avatars}
+    until(lambda: not list((server.data / "jobs").glob(f"*{job}*")))
+    assert not (server.data / "assets" / photo).exists()
+    assert upload(client, b"a photo for one job") == photo and (server.data / "assets" / photo).exists()
+
+
+def test_a_fit_that_a_build_still_needs_is_not_forgotten(client):
+    fit, build, photo = submit(client, "register"), new_id(), upload(client, PHOTO)
+    until_state(client, fit, "finished")
+    client.call(JobSubmit(build, "build", photo, registration=fit, options=BuildOptions(steps=1000, size=100)))
+    with pytest.raises(WireError, match="needs this fit"):
+        client.call(JobForget(fit))
+    client.call(JobCancel(build))
+    until_state(client, build, "cancelled")
+    client.call(JobForget(fit))
+
+
 def test_the_log_comes_in_pieces_without_cutting_characters(client, server):
     job = submit(client)
     until_state(client, job, "finished")
