@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 BATCH = 2000  # frames of one request; their poses are 1.5 MB
 SILENCE_S = 5.0  # after which the backend is asked what became of the job
+GONE_S = 120.0  # how long a backend that went away is waited for
 CLOSE_S = 5.0  # for the frame that is being written
 
 Batch = tuple[Plan, list[int]]
@@ -46,7 +47,7 @@ class RenderRun:
         self.to_render = sum(len(frames) for _, frames in self._batches)
         self._written = 0  # of batches that are over
         self._job = ""
-        self._began = self._heard = time.monotonic()
+        self._began = self._heard = self._alive = time.monotonic()
         session.on_job(self._event)
         self._next()
 
@@ -99,10 +100,10 @@ class RenderRun:
         self._writer = FrameWriter(plan.folder, [(frame, origins[frame]) for frame in frames], session.acknowledge)
         self._heard, self._all_sent = time.monotonic(), False
         session.listen(self._job, self._frame)
-        session.call(*plan.request(self._job, frames), on_error=self._fail)
+        session.call(*plan.request(self._job, frames), on_error=self._no_answer)
 
     def _frame(self, envelope: Envelope) -> None:
-        self._heard = time.monotonic()
+        self._heard = self._alive = time.monotonic()
         self._writer.put(envelope)
 
     def _event(self, info: messages.JobInfo) -> None:
@@ -131,8 +132,12 @@ class RenderRun:
         code = getattr(error, "code", "")
         if code == "unknown_job":  # the backend was started anew
             self._again()
-        elif code not in ("lost", "timeout", "no_server"):  # from which the client comes back by itself
+        elif code not in ("lost", "timeout", "no_server") or self._is_gone():
             self._fail(error)
+
+    def _is_gone(self) -> bool:
+        """Whether the connection, which comes back by itself, has been away for long."""
+        return not session.is_ready() and time.monotonic() - self._alive > GONE_S
 
     def _again(self) -> None:
         """Ask once more for what has not been written."""
