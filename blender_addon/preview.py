@@ -50,6 +50,7 @@ class Preview:
         self.space, self.region = space, region
         self.views: dict[str, _View] = {}  # by name of the armature
         self.message = ""
+        self.trouble = ""  # why the newest pose could not be asked for
         self.seen: Any = None  # the view that was asked for last
         self.is_dirty = True  # pose or scene changed since
         self.changed = 0.0  # when anything did
@@ -144,7 +145,11 @@ def ask(preview: Preview, context: bpy.types.Context) -> None:
         return
     else:
         preview.is_fine = True
-    _request(preview, context, _size(preview.region, preview.is_fine))
+    try:
+        _request(preview, context, _size(preview.region, preview.is_fine))
+        preview.trouble = ""
+    except VivantError as error:  # shown in the panel until the pose changes
+        preview.trouble = str(error)
 
 
 def _look(preview: Preview, data: bpy.types.RegionView3D) -> Any:
@@ -154,7 +159,7 @@ def _look(preview: Preview, data: bpy.types.RegionView3D) -> Any:
     elif not data.is_perspective:
         preview.message = ORTHOGRAPHIC
     else:
-        preview.message = ""
+        preview.message = preview.trouble
         region = preview.region
         return (region.width, region.height, data.view_matrix.copy(), data.window_matrix.copy())
     return None

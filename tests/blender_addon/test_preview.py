@@ -250,6 +250,23 @@ def test_an_orthographic_view_is_told_what_to_do(looking):
     assert not looking.views
 
 
+def test_an_armature_that_cannot_be_read_is_told_and_the_preview_goes_on_when_it_can(looking):
+    preview, looking = looking
+    armature = bpy.data.objects["Ada"]
+    armature.scale = (1, 2, 1)
+    bpy.context.view_layer.update()
+    for _ in range(2):
+        preview.ask(looking, bpy.context)
+    assert "scale" in looking.message
+    armature.scale = (1, 1, 1)
+    bpy.context.view_layer.update()
+    looking.is_dirty = True
+    for _ in range(2):
+        preview.ask(looking, bpy.context)
+    assert looking.message == ""
+    answered(preview, looking, 1)
+
+
 def test_an_avatar_that_left_the_scene_is_asked_for_no_more(looking):
     preview, looking = looking
     preview.ask(looking, bpy.context)
