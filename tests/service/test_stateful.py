@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -125,7 +126,8 @@ class Service(RuleBasedStateMachine):
     @rule()
     def kill_worker(self):
         for pid in _children(self.server.process.pid)[:1]:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it just died of its own fate
+                os.kill(pid, signal.SIGKILL)
 
     @rule()
     def restart_server(self):
