@@ -67,6 +67,19 @@ def test_what_shines_through_a_half_transparent_scene_is_exact_too(composite, tm
     assert np.abs(render(scene, tmp_path / "out.exr") - laid_by_depth([layer, *pictures])).max() < 1e-5
 
 
+@pytest.mark.slow  # without a graphics card EEVEE takes half a minute to start
+def test_eevee_gives_depth_that_the_composite_can_use(composite, tmp_path):
+    from bl_ext.dev.vivant import compat
+
+    scene = scene_with_planes()
+    scene.render.engine = compat.eevee()
+    scene.eevee.taa_render_samples = 1
+    layer = scene_layer(scene, tmp_path)
+    pictures = [avatar_picture(seed) for seed in range(2)]
+    composite.insert(scene, sequences(composite, tmp_path, pictures))
+    assert np.abs(render(scene, tmp_path / "out.exr") - laid_by_depth([layer, *pictures])).max() < 1e-5
+
+
 def test_without_occlusion_the_avatar_lies_over_the_whole_scene(composite, tmp_path):
     scene = scene_with_planes()
     picture, depth = scene_layer(scene, tmp_path)
