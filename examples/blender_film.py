@@ -10,11 +10,12 @@ Every step is a button of the sidebar. OUT0001.png and so on are the frames.
 import sys
 
 import bpy
-from mathutils import Vector
+from mathutils import Euler, Vector
 
 NAME, OUT = sys.argv[-2:]
 EVERY = 24  # frames from one picture to the next
 PICTURES = 4
+Triple = tuple[float, float, float]
 
 
 def main() -> None:
@@ -48,8 +49,8 @@ def furnish(neck: Vector) -> None:
     """Floor, wall, cubes, lamps, and a camera that passes by."""
     for item in [item for item in bpy.context.scene.objects if item.name in ("Cube", "Light", "Camera")]:
         bpy.data.objects.remove(item)
-    block("Floor", (neck.x, neck.y, neck.z - 1.06), (30, 30, 1), (0.42, 0.4, 0.38))
-    block("Wall", (neck.x, neck.y + 2.4, 0), (30, 0.1, 12), (0.30, 0.36, 0.42))
+    block("Floor", neck - Vector((0, 0, 1.06)), (30, 30, 1), (0.42, 0.4, 0.38))
+    block("Wall", neck + Vector((0, 2.4, 0)), (30, 0.1, 12), (0.30, 0.36, 0.42))
     block("Desk", neck + Vector((0, -0.42, -0.75)), (2.6, 0.3, 0.6), (0.55, 0.33, 0.12))
     block("Front", neck + Vector((-0.2, -0.45, -0.34)), (0.18, 0.18, 0.22), (0.6, 0.08, 0.05), turn=0.6)
     block("Behind", neck + Vector((0.3, 0.55, -0.2)), (0.34, 0.34, 0.9), (0.03, 0.22, 0.32), turn=-0.4)
@@ -58,7 +59,8 @@ def furnish(neck: Vector) -> None:
     film(neck + Vector((-0.55, -1.95, 0.1)), neck + Vector((0.6, -1.9, 0.1)), neck + Vector((0, 0, -0.1)))
 
 
-def block(name, place, size, colour, turn=0.0):
+def block(name: str, place: Vector, size: Triple, colour: Triple, turn: float = 0.0) -> None:
+    """A box of this size in metres, turned about the vertical by `turn` radians."""
     bpy.ops.mesh.primitive_cube_add(size=1, location=place, rotation=(0, 0, turn))
     item = bpy.context.object
     item.name, item.scale = name, size
@@ -69,12 +71,13 @@ def block(name, place, size, colour, turn=0.0):
     item.data.materials.append(material)
 
 
-def lamp(place, aim, size, power):
+def lamp(place: Vector, aim: Vector, size: float, power: float) -> None:
+    """A square light of `power` watts that shines on `aim`."""
     bpy.ops.object.light_add(type="AREA", location=place, rotation=towards(place, aim))
     bpy.context.object.data.size, bpy.context.object.data.energy = size, power
 
 
-def film(begin, end, aim):
+def film(begin: Vector, end: Vector, aim: Vector) -> None:
     """The camera from one place to another, looking at a third."""
     scene = bpy.context.scene
     bpy.ops.object.camera_add()
@@ -88,7 +91,8 @@ def film(begin, end, aim):
     scene.render.resolution_x, scene.render.resolution_y = 400, 400
 
 
-def towards(place, aim):
+def towards(place: Vector, aim: Vector) -> Euler:
+    """The rotation of a camera or lamp at `place` that looks at `aim`."""
     return (aim - place).to_track_quat("-Z", "Y").to_euler()
 
 
