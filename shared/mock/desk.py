@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import singledispatchmethod
 
@@ -26,8 +27,8 @@ _MEMORY, _PER_AVATAR = 8 << 30, 120 << 20
 class Desk:
     """Assets, jobs and avatars. `answer` raises `WireError` for what cannot be done."""
 
-    def __init__(self, version: str, pace: float) -> None:
-        self._version, self._pace = version, pace
+    def __init__(self, version: str, pace: float, clients: Callable[[], int]) -> None:
+        self._version, self._pace, self._clients = version, pace, clients
         self._began = time.monotonic()
         self._assets: dict[str, bytearray] = {}
         self._jobs: dict[str, Job] = {}
@@ -195,7 +196,7 @@ class Desk:
         opened = sum(avatar.open for avatar in self._avatars.values())
         return m.Status(
             *(self._version, "cpu", "mock", opened * _PER_AVATAR, _MEMORY, time.monotonic() - self._began),
-            *(states.count("running"), states.count("queued"), opened, 1),
+            *(states.count("running"), states.count("queued"), opened, self._clients()),
             notes=("This is a mock: every photo becomes the same capsule person.",),
         )
 

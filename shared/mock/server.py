@@ -7,15 +7,17 @@ import hmac
 import os
 import secrets
 import threading
+import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from ..errors import VivantError
+from ..wire import limits
 from ..wire.codec import Buffers, Envelope, decode, encode
 from ..wire.connection import Connection, connection_file, save_connection
 from ..wire.errors import WireError
@@ -38,6 +40,7 @@ class _Session:
     control: bytes  # routing ids
     frames: bytes = b""
     stream: Stream = field(default_factory=Stream)
+    heard: float = field(default_factory=time.monotonic)
 
 
 class MockServer:
@@ -48,7 +51,7 @@ class MockServer:
 
     def __init__(self, data_folder: Path, *, version: str = "mock", pace: float = 1.0) -> None:
         self._file = connection_file(data_folder)
-        self._desk = Desk(version, pace)
+        self._desk = Desk(version, pace, lambda: len(self._sessions))
         self._version, self._boot = version, str(uuid.uuid4())
         self._sessions: dict[str, _Session] = {}
         self._ports = (0, 0)
@@ -113,9 +116,15 @@ class MockServer:
             for one in (self._control, self._frames):
                 if one in ready:
                     self._receive(one)
+            self._forget_the_silent()
             self._desk.tick(self._tell)
             for session in self._sessions.values():
                 self._send_frame(session)
+
+    def _forget_the_silent(self) -> None:
+        now = time.monotonic()
+        for name in [name for name, one in self._sessions.items() if now - one.heard > limits.VANISHED_STATE_S]:
+            del self._sessions[name]
 
     def _receive(self, one: zmq.Socket) -> None:
         peer, *parts = one.recv_multipart()
@@ -138,11 +147,11 @@ class MockServer:
             return self._greet(peer, message)
         if isinstance(message, Join):
             return self._join(peer, message)
-        name, session = next(
-            (item for item in self._sessions.items() if item[1].control == peer), ("", None)
-        )  # pings and farewells name no session
-        if session is None:
+        name = next((name for name, session in self._sessions.items() if session.control == peer), "")
+        if not name:  # told by the peer, for pings and farewells name no session
             raise WireError("unknown_session", "Say hello first.", retryable=True)
+        session = self._sessions[name]
+        session.heard = time.monotonic()
         if isinstance(message, Bye):
             del self._sessions[name]
         if isinstance(message, (Bye, ServerStop)):
@@ -155,11 +164,13 @@ class MockServer:
         ticket = str(uuid.uuid4())
         known = self._sessions.get(hello.session)
         if known is None:
+            if len(self._sessions) >= limits.CLIENTS:
+                raise WireError("busy", f"{limits.CLIENTS} clients are connected. Close one.", retryable=True)
             self._sessions[hello.session] = _Session(ticket, peer)
         else:
             _send(self._control, known.control, Envelope(Error("superseded", "Another connection took over.")))
             known.stream.restart()
-            self._sessions[hello.session] = replace(known, ticket=ticket, control=peer, frames=b"")
+            self._sessions[hello.session] = _Session(ticket, peer, stream=known.stream)
         return Welcome(self._boot, ticket, version=self._version, mock=True)
 
     def _join(self, peer: bytes, join: Join) -> Message:

@@ -11,7 +11,7 @@ import pytest
 
 from shared.mock import MockServer
 from shared.mock.png import png
-from shared.wire import calls
+from shared.wire import calls, limits
 from shared.wire import messages as m
 from shared.wire.client import Client
 from shared.wire.errors import CODES, WireError
@@ -232,6 +232,20 @@ def test_row_11_the_second_connection_of_a_session_takes_it_over(connection):
             if first.state == "refused":
                 ended.set()
         assert first.error.code == "superseded" and second.state == "ready"
+
+
+def test_so_many_clients_and_no_more_until_one_leaves(connection):
+    with contextlib.ExitStack() as stack:
+        clients, error = [], None
+        while error is None:  # those of other tests may still be remembered
+            clients.append(stack.enter_context(Client(connection)))
+            error = clients[-1].send(m.Ping()).exception(20)
+        assert error.code == "busy" and len(clients) <= limits.CLIENTS + 1
+        assert clients[0].call(m.StatusGet()).message.clients == limits.CLIENTS
+        clients[0].close()
+        state = ""
+        while state != "ready":
+            state = clients[-1].inbox.get(timeout=20).state
 
 
 def test_status_tells_device_memory_and_queue(client, avatar):
