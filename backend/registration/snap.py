@@ -73,4 +73,4 @@ def _spread(vertex: np.ndarray, shift: np.ndarray, movable: np.ndarray, bending:
     measured = np.bincount(vertex, minlength=V).astype(float)
     held = diags(measured + np.where(movable, HELD, 1e3))
     target = np.stack([np.bincount(vertex, shift[:, k], minlength=V) for k in range(2)], axis=1)
-    return splu((held + STIFF * (bending)).tocsc()).solve(target)
+    return movable[:, None] * splu((held + STIFF * bending).tocsc()).solve(target)
