@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -76,9 +77,12 @@ def render(folder: Path, motion: Path, out: Path, settings: RenderSettings, *, p
 def demo(out: Path, *, full_body: bool = False, progress: Progress = silent) -> list[Path]:
     """Build the example photo's avatar and let it talk; returns what was made, the avatar folder first.
 
+    If `out` holds an avatar already, `out`-2 is taken, or the next free number.
+
     Raises:
-        VivantError: the folder exists or cannot be written to.
+        VivantError: the folder cannot be written to.
     """
+    out = next(folder for folder in _numbered(out) if not (folder / "avatar").exists())
     name = "full_body.png" if full_body else "astronaut.png"
     with resources.as_file(resources.files("backend.examples") / name) as photo:
         avatar_folder = build(photo, out / "avatar", BuildSettings(resume=True), progress=progress)
@@ -94,6 +98,13 @@ def demo(out: Path, *, full_body: bool = False, progress: Progress = silent) -> 
         results.append(out / target)
         results[-1].write_bytes((avatar_folder / source).read_bytes())
     return results
+
+
+def _numbered(folder: Path) -> Iterator[Path]:
+    """`folder`, then `folder`-2, `folder`-3, ..."""
+    yield folder
+    for number in count(2):
+        yield folder.with_name(f"{folder.name}-{number}")
 
 
 def _play(

@@ -75,7 +75,7 @@ def build(photo: Path, out: Path, settings: BuildSettings, *, progress: Progress
     avatar = replace(trained.avatar, info=_provenance(observations, model, settings, trained.photo_psnr, clock))
     with clock.stage("pictures"):
         write_album(work, observations, avatar, model, trained.losses, clock.seconds, progress)
-    save_avatar(work, avatar)
+    save_avatar(work, replace(avatar, info={**avatar.info, "seconds": dict(clock.seconds)}))
     (work / OBSERVATIONS).unlink()
     work.rename(out)
     return out

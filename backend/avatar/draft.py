@@ -13,9 +13,10 @@ from backend.avatar.lending import Pose
 from backend.avatar.limbs import LIMB_NAMES
 from backend.avatar.projection import project_photo
 from backend.avatar.surface import Surface, clothed_surface
-from backend.avatar.texels import Texels, sample_texels
+from backend.avatar.texels import SeenFaces, Texels, sample_texels
 from backend.body.model import BodyModel
 from backend.body.posing import PosedBody
+from backend.raster.mesh import rasterize_mesh
 from backend.stages import Observations, Registration
 
 ARM_BEGINS = 0.6
@@ -47,7 +48,6 @@ def draft_avatar(
 ) -> Draft:
     """Sample the clothed surface, look every sample up in the photo, and complete what it does not show."""
     surface = clothed_surface(model, registration)
-    texels = sample_texels(model, surface, texture)
     pose, expression, transl = (
         torch.as_tensor(values, dtype=torch.float32)
         for values in (registration.full_pose, registration.expression, registration.transl)
@@ -55,6 +55,7 @@ def draft_avatar(
     shaped = model.shape(torch.as_tensor(registration.betas, dtype=torch.float32))
     posed = model.pose(shaped, pose[None], transl[None], expression[None])
     vertices = surface.pose(posed.transforms[0], expression).numpy()
+    texels = sample_texels(model, surface, texture, _seen_faces(surface, vertices, posed, registration))
     evidence = project_photo(observations, surface, texels, vertices, hair, registration.camera)
     parts = anatomy(model, surface, texels)
     # An open lid is a few texels between lash and crease; a blink would draw their shadow over the whole eye.
@@ -73,6 +74,14 @@ def draft_avatar(
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         posed=posed,
     )
+
+
+def _seen_faces(surface: Surface, vertices: np.ndarray, posed: PosedBody, registration: Registration) -> SeenFaces:
+    """Triangles that the photo shows, and how large its pixels are at the person."""
+    camera = registration.camera
+    depth = camera.project(posed.joints[0, :1].numpy())[1][0]
+    face = rasterize_mesh(vertices, surface.faces, camera).face
+    return SeenFaces(np.unique(face[face >= 0]), float(depth / camera.K[0, 0]))
 
 
 def _visibility(inside: np.ndarray, limb: np.ndarray) -> np.ndarray:

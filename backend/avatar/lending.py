@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -28,6 +28,13 @@ PLAINLY = 0.55
 """Cosine to the view above which a texel may carry a round pattern to the far side."""
 ALONG_PATTERN = 10.0
 """Metres across a round pattern's planes of equal height count this much more than metres within them."""
+TILT_DOUBT = 0.05
+"""Metres of height, per metre round the limb, by which the planes of a round pattern may miss (standard deviation)."""
+NORMAL = ((-2.857, 0.0113), (-1.356, 0.2221), (0.0, 0.5333), (1.356, 0.2221), (2.857, 0.0113))
+"""Gauss-Hermite nodes, in standard deviations, and their shares: a mean over a normal distribution."""
+SLEEVE, LEG = ("shoulder", "wrist"), ("hip", "ankle")
+CUT = {"upper_arm": SLEEVE, "forearm": SLEEVE, "thigh": LEG, "shin": LEG}
+"""Joints between which a limb's clothes run straight."""
 SKIN_FARTHER = 2.0
 """How much farther bare skin counts than hair when the head is completed: the back of a head is hair, if any is."""
 UNSTRETCHED = ("head", "neck")
@@ -54,6 +61,7 @@ class Offer:
     metric: np.ndarray  # [3, 3] in which donors are near
     fixed: np.ndarray | None  # [3] unit, the bone: folding keeps the height along it; None: copy, do not fold
     penalty: float  # metres
+    doubt: np.ndarray | None = None  # [3] standard deviation of where to look, per metre to the nearest donor
 
 
 @dataclass(frozen=True)
@@ -90,23 +98,33 @@ class Limb:
         return Limb(other, self.face, self.evidence, self.lender, self.anatomy, self.pose)
 
     def level(self, color: np.ndarray) -> np.ndarray | None:
-        """The direction [3] of a pattern that runs round this limb, if it is one that wears such."""
+        """The direction [3] of a pattern that runs round this limb, if it is one that wears such.
+
+        All limbs whose clothes are cut in one piece, or alike on the other side, are asked together.
+        """
         if self.face or _bare(self.name):
             return None
-        own = self.members & self.lender
-        return level_direction(self.anatomy.position[own], color[own], _bone(self.name, self.pose))
+        swatches = []
+        for name in _cut_alike(self.name):
+            limb = replace(self, index=LIMB_NAMES.index(name))
+            own = limb.members & limb.lender
+            opposite = name.partition("_")[0] not in (self.name.partition("_")[0], name)
+            position = self.anatomy.position[own]
+            swatches.append((_mirrored(position, self.pose) if opposite else position, color[own]))
+        return level_direction(swatches, _axis(self.name, self.pose))
 
 
 def pattern_offer(limb: Limb, unseen: np.ndarray, level: np.ndarray) -> Offer:
     """What is plainly seen at the same height of a round pattern; copied as it is, not folded."""
     plainly = np.flatnonzero(limb.members & limb.lender & (limb.evidence.facing > PLAINLY))
-    return Offer(limb.anatomy.position[unseen], plainly, _stretched(level, ALONG_PATTERN), None, OWN_SIDE)
+    metric = _stretched(level, ALONG_PATTERN)
+    return Offer(limb.anatomy.position[unseen], plainly, metric, None, OWN_SIDE, TILT_DOUBT * level)
 
 
 def symmetry_offers(limb: Limb, unseen: np.ndarray) -> list[Offer]:
     """The limb's own seen side, its twin's, and both reflected front to back."""
     position, pose, other = limb.anatomy.position[unseen], limb.pose, limb.twin
-    mirrored = position * [-1.0, 1.0, 1.0] + [2 * pose.joints[0, 0], 0.0, 0.0]
+    mirrored = _mirrored(position, pose)
     own, opposite = limb.members & limb.lender, other.members & limb.lender
     metric, other_metric = _metric(limb.name, pose), _metric(other.name, pose)
     bone, other_bone = _bone(limb.name, pose), _bone(other.name, pose)
@@ -167,10 +185,18 @@ def _copies(offer: Offer, position: np.ndarray, color: np.ndarray) -> tuple[np.n
     tree = cKDTree(places @ offer.metric)
     distance, nearest = tree.query(offer.query @ offer.metric)
     source = offer.query if offer.fixed is None else _folded(offer.query, places[nearest], offer.fixed)
+    if offer.doubt is None:
+        return distance, _blend(tree, source, offer, color)
+    shifts = distance[:, None] * offer.doubt
+    looks = [share * _blend(tree, source + step * shifts, offer, color) for step, share in NORMAL]
+    return distance, np.sum(looks, axis=0)
+
+
+def _blend(tree: cKDTree, source: np.ndarray, offer: Offer, color: np.ndarray) -> np.ndarray:
+    """Mean colour [U, 3] of the donors nearest to points `source` [U, 3]."""
     apart, chosen = tree.query(source @ offer.metric, k=BLEND)
     weight = 1.0 / (apart + 1e-3) ** 2
-    copied = (color[offer.donors[chosen]] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
-    return distance, copied
+    return (color[offer.donors[chosen]] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
 
 
 def _folded(query: np.ndarray, border: np.ndarray, fixed: np.ndarray) -> np.ndarray:
@@ -189,6 +215,28 @@ def _bone(limb: str, pose: Pose) -> np.ndarray:
     first, last = (JOINT_INDEX[name] for name in BONES[limb])
     bone = pose.joints[last] - pose.joints[first]
     return bone / np.linalg.norm(bone)
+
+
+def _axis(limb: str, pose: Pose) -> np.ndarray:
+    """The direction in which a limb's clothes are cut: sleeves and trouser legs run on over elbow and knee."""
+    side, _, part = limb.partition("_")
+    if part not in CUT:
+        return _bone(limb, pose)
+    first, last = (pose.joints[JOINT_INDEX[f"{side}_{joint}"]] for joint in CUT[part])
+    return (last - first) / np.linalg.norm(last - first)
+
+
+def _cut_alike(limb: str) -> list[str]:
+    """The limbs, this one among them, whose clothes are of one piece with its own, and their twins."""
+    part = limb.partition("_")[2]
+    if part not in CUT:
+        return [limb]
+    return [f"{side}_{other}" for side in ("left", "right") for other in CUT if CUT[other] == CUT[part]]
+
+
+def _mirrored(points: np.ndarray, pose: Pose) -> np.ndarray:
+    """Points [N, 3] on the other side of the body's middle plane."""
+    return points * [-1.0, 1.0, 1.0] + [2 * pose.joints[0, 0], 0.0, 0.0]
 
 
 def _metric(limb: str, pose: Pose) -> np.ndarray:

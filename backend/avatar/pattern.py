@@ -10,38 +10,46 @@ import numpy as np
 
 BIN = 0.003
 """Metres of height that share one colour."""
-SLOPES = np.linspace(-0.6, 0.6, 13)
+SLOPES = np.linspace(-0.5, 0.5, 21)
 """Tried for the planes of equal height, sideways and forward."""
 EXPLAINED = 0.6
 """Share of the colours' variance that height must explain for a pattern to be carried round."""
+TILT_COST = 0.3
+"""Share of the variance that a slope of 1 must explain beyond a slope of 0."""
 VARIED = 0.04
 """Standard deviation of the colours (sRGB in [0, 1]) below which there is no pattern to speak of."""
 FEWEST = 500
 """Seen texels below which a pattern is not looked for."""
-SAMPLES = 4000
+SAMPLES = 2000
 
 
 def level_direction(
-    position: np.ndarray,  # [D, 3] metres, rest pose: texels that the photo shows
-    color: np.ndarray,  # [D, 3] theirs
-    bone: np.ndarray,  # [3] unit
+    limbs: list[tuple[np.ndarray, np.ndarray]],  # of each limb cut alike: positions [D, 3] metres, rest pose; colours
+    axis: np.ndarray,  # [3] unit, along the limb
 ) -> np.ndarray | None:  # [3] unit
-    """The normal of the planes of equal colour round `bone`; None if height does not explain the colours."""
-    if len(color) < FEWEST:
+    """The normal of the planes of equal colour round `axis`; None if height does not explain the colours.
+
+    A photo shows half of a limb, which says little about a tilt towards it: limbs that are cut alike are asked
+    together, and a tilt must explain the more the greater it is.
+    """
+    limbs = [(position, color) for position, color in limbs if len(color) >= FEWEST]
+    total = sum(len(color) * color.var(0).sum() for _, color in limbs)
+    if total < VARIED**2 * max(sum(len(color) for _, color in limbs), 1):
         return None
-    total = color.var(0).sum()
-    if np.sqrt(total) < VARIED:
-        return None
-    sideways = np.cross(bone, [0.0, 0.0, 1.0])
+    sideways = np.cross(axis, [0.0, 0.0, 1.0])
     sideways = sideways / np.linalg.norm(sideways)
-    forward = np.cross(sideways, bone)
-    sample = slice(None, None, max(1, len(color) // SAMPLES))
-    directions = [bone + a * sideways + b * forward for a in SLOPES for b in SLOPES]
-    directions = [direction / np.linalg.norm(direction) for direction in directions]
-    unexplained = [_scatter(position[sample] @ direction, color[sample]) for direction in directions]
-    if 1 - min(unexplained) / total < EXPLAINED:
-        return None
-    return directions[int(np.argmin(unexplained))]
+    forward = np.cross(sideways, axis)
+    samples = [(p[:: max(1, len(p) // SAMPLES)], c[:: max(1, len(c) // SAMPLES)], len(c)) for p, c in limbs]
+    best, level = EXPLAINED, None
+    for a in SLOPES:
+        for b in SLOPES:
+            direction = axis + a * sideways + b * forward
+            direction = direction / np.linalg.norm(direction)
+            unexplained = sum(count * _scatter(position @ direction, color) for position, color, count in samples)
+            explained = 1 - unexplained / total - TILT_COST * (a * a + b * b)
+            if explained > best:
+                best, level = explained, direction
+    return level
 
 
 def _scatter(height: np.ndarray, color: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from shared.camera import Camera
 
 FACING = 0.3
 """Cosine to the view below which a texel is seen too flat to trust its colour."""
-EDGE_PIXELS = 3
+EDGE_PIXELS = 2
 """Pixels next to the matte's edge, or next to something nearer, whose colour may be another surface's."""
 STEP_METRES = 0.02
 """A nearer surface this much in front counts as another one."""

@@ -21,6 +21,25 @@ LID_MOVES = 0.002
 EYES = ("left_eye", "right_eye")
 
 
+COARSE = 2.25
+"""Pixels of the photo that a texel spans at most where the photo shows it; wider ones are divided."""
+PIXELS_APART = 1.4
+"""Pixels between the samples that such texels are divided into."""
+FINER = 2.0
+"""Samples in a row that a texel is divided into at most: the map's side still says how fine an avatar is."""
+
+
+@dataclass(frozen=True)
+class SeenFaces:
+    """What a photo shows of a surface."""
+
+    faces: np.ndarray  # [K] int
+    pixel: float  # metres that a pixel spans at the person
+
+
+NOTHING_SEEN = SeenFaces(np.zeros(0, dtype=np.int64), np.inf)
+
+
 @dataclass(frozen=True)
 class Texels:
     """M points bound to triangles of a `Surface`."""
@@ -28,7 +47,7 @@ class Texels:
     face: np.ndarray  # [M] int32
     barycentric: np.ndarray  # [M, 3] float32
     spacing: np.ndarray  # [M] float32 metres to the neighbouring samples on the rest surface
-    uv: np.ndarray  # [M, 2] int32 texel column and row; -1 on eyes, lids and hair
+    uv: np.ndarray  # [M, 2] int32 texel column and row; -1 where samples do not follow the map
 
     def __len__(self) -> int:
         return len(self.face)
@@ -44,20 +63,34 @@ class Texels:
         return (corners * weight).sum(1)
 
 
-def sample_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
-    """One sample at the centre of each texel of a `resolution` x `resolution` UV map; those of eyes, lids and hair."""
+def sample_texels(model: BodyModel, surface: Surface, resolution: int, seen: SeenFaces = NOTHING_SEEN) -> Texels:
+    """One sample at the centre of each texel of a `resolution` x `resolution` UV map; those of eyes, lids and hair.
+
+    Triangles that the photo resolves more finely than the map does are sampled by its pixels instead.
+    """
     closed = _eyes_closed(model, surface)
     lids = (np.abs(closed - surface.vertices.numpy()).max(1) > LID_MOVES)[surface.faces].any(1)
     lids[: surface.num_body_faces] &= ~np.isin(model.part, EYES)
     fine = np.flatnonzero(lids | np.pad(np.isin(model.part, EYES), (0, len(lids) - surface.num_body_faces)))
     hair = np.arange(surface.num_body_faces, len(surface.faces))
-    mapped = _uv_texels(model, surface, resolution)
+    spacing = _map_spacing(model, surface, resolution)
+    mapped = _uv_texels(model, spacing, resolution)
     mapped = mapped.subset(~np.isin(mapped.face, fine))
+    pixels = _by_pixels(surface, spacing, seen)
     return _join(
-        mapped,
+        mapped.subset(~np.isin(mapped.face, pixels.face)),
+        pixels,
         _even_samples(closed, surface.faces, fine, EYE_SPACING),
         _even_samples(surface.vertices.numpy(), surface.faces, hair, HAIR_SPACING),
     )
+
+
+def _by_pixels(surface: Surface, spacing: np.ndarray, seen: SeenFaces) -> Texels:
+    """Samples of the seen triangles whose texels are more than `COARSE` pixels wide; `spacing` [F] is the map's."""
+    faces = seen.faces[seen.faces < surface.num_body_faces]
+    faces = faces[spacing[faces] > COARSE * seen.pixel]
+    apart = np.maximum(PIXELS_APART * seen.pixel, spacing[faces] / FINER)
+    return _even_samples(surface.vertices.numpy(), surface.faces, faces, apart)
 
 
 def _eyes_closed(model: BodyModel, surface: Surface) -> np.ndarray:
@@ -66,24 +99,32 @@ def _eyes_closed(model: BodyModel, surface: Surface) -> np.ndarray:
     return (surface.vertices + surface.expression_deltas[blinks].sum(0)).numpy()
 
 
-def _uv_texels(model: BodyModel, surface: Surface, resolution: int) -> Texels:
+def _map_spacing(model: BodyModel, surface: Surface, resolution: int) -> np.ndarray:
+    """Metres between neighbouring texels on each triangle of the body [F]."""
+    area = 0.5 * np.linalg.norm(face_normals(surface.vertices.numpy(), surface.faces), axis=1)
+    u, v = np.moveaxis(resolution * model.uv[model.uv_faces], -1, 0)
+    uv_area = 0.5 * np.abs((u[:, 1] - u[:, 0]) * (v[:, 2] - v[:, 0]) - (u[:, 2] - u[:, 0]) * (v[:, 1] - v[:, 0]))
+    return np.sqrt(area[: len(uv_area)] / np.maximum(uv_area, 1e-9)).astype(np.float32)
+
+
+def _uv_texels(model: BodyModel, spacing: np.ndarray, resolution: int) -> Texels:
     flat = np.concatenate([model.uv * resolution, np.ones((len(model.uv), 1))], axis=1)
     buffers = rasterize_mesh(flat, model.uv_faces, Camera(resolution, resolution, np.eye(3), np.eye(4)))
     row, column = np.nonzero(buffers.face >= 0)
     face = buffers.face[row, column]
-    area = 0.5 * np.linalg.norm(face_normals(surface.vertices.numpy(), surface.faces), axis=1)
-    u, v = np.moveaxis(flat[model.uv_faces][:, :, :2], -1, 0)
-    uv_area = 0.5 * np.abs((u[:, 1] - u[:, 0]) * (v[:, 2] - v[:, 0]) - (u[:, 2] - u[:, 0]) * (v[:, 1] - v[:, 0]))
-    spacing = np.sqrt(area[: len(uv_area)] / np.maximum(uv_area, 1e-9))[face]
-    return Texels(
-        face, buffers.barycentric[row, column], spacing.astype(np.float32), np.stack([column, row], 1).astype(np.int32)
-    )
+    place = np.stack([column, row], 1).astype(np.int32)
+    return Texels(face, buffers.barycentric[row, column], spacing[face], place)
 
 
-def _even_samples(vertices: np.ndarray, all_faces: np.ndarray, faces: np.ndarray, spacing: float) -> Texels:
-    """Samples of the triangles `faces` [K], as many on each as its area asks for, at low-discrepancy places."""
+def _even_samples(
+    vertices: np.ndarray,  # [V, 3] metres
+    all_faces: np.ndarray,  # [F, 3]
+    faces: np.ndarray,  # [K] triangles to sample
+    spacing: float | np.ndarray,  # metres, of all or of each [K]
+) -> Texels:
+    """Samples of some triangles, as many on each as its area asks for, at low-discrepancy places."""
     area = 0.5 * np.linalg.norm(face_normals(vertices, all_faces[faces]), axis=1)
-    wanted = np.cumsum(area) / spacing**2
+    wanted = np.cumsum(area / np.square(spacing))
     count = np.diff(np.floor(np.concatenate([[0.0], wanted])).astype(int))
     face = np.repeat(faces, count)
     golden = np.arange(len(face))[:, None] * np.array([0.7548776662, 0.5698402910]) % 1.0
@@ -92,7 +133,7 @@ def _even_samples(vertices: np.ndarray, all_faces: np.ndarray, faces: np.ndarray
     return Texels(
         face.astype(np.int32),
         barycentric.astype(np.float32),
-        np.full(len(face), spacing, dtype=np.float32),
+        np.repeat(np.broadcast_to(spacing, faces.shape), count).astype(np.float32),
         np.full((len(face), 2), -1, dtype=np.int32),
     )
 

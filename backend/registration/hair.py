@@ -48,8 +48,8 @@ class Hair:
 
 def find_hair(observations: Observations, wearer: Wearer, camera: Camera) -> Hair | None:
     """Long hair's pixels; None for hair that hugs the scalp, which the offsets can follow, or no hair at all."""
-    mask = hair_pixels(observations, wearer, camera)
     seen = rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face
+    mask = _mask(observations, wearer, camera, seen)
     hugging = _shows(seen, wearer.faces, np.isin(wearer.dominant, [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]))
     hugging = distance_transform_edt(~hugging) < HUGGING * camera.K[0, 0] / _distance(wearer, camera)
     if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
@@ -59,7 +59,16 @@ def find_hair(observations: Observations, wearer: Wearer, camera: Camera) -> Hai
 
 def hair_pixels(observations: Observations, wearer: Wearer, camera: Camera) -> np.ndarray:
     """Which pixels [H, W] are hair, long or short; none for a bald or unseen head."""
-    seen = rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face
+    return _mask(
+        observations,
+        wearer,
+        camera,
+        rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face,
+    )
+
+
+def _mask(observations: Observations, wearer: Wearer, camera: Camera, seen: np.ndarray) -> np.ndarray:
+    """`hair_pixels`, given the triangle of the naked body that each pixel shows, `seen` [H, W]."""
     head = wearer.dominant == JOINT_INDEX["head"]
     height = wearer.vertices[:, 1]
     eyes, crown = wearer.joints[JOINT_INDEX["left_eye"], 1], height[head].max()

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.sparse import coo_matrix, csc_matrix, diags
+from scipy.sparse import coo_matrix, csc_matrix, csr_matrix, diags
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
@@ -20,6 +20,7 @@ from backend.body.model import BodyModel
 from backend.raster.mesh import rasterize_mesh
 from backend.registration.hair import find_hair, loft_hair
 from backend.registration.outline import Outline, matte_outline
+from backend.registration.snap import snapped
 from backend.registration.wearer import Wearer, wearer_of
 from backend.stages import Observations, Registration
 from shared.camera import Camera
@@ -30,21 +31,21 @@ RIM_COSINE = 0.3
 """A vertex can lie on the outline if |normal . view| is below this."""
 TURN_COST = 0.05
 """Metres of distance that a right angle between outline and surface costs in the matching."""
-MAX_MATCH = 0.12
+MAX_MATCH = 0.25
 """Metres between outline and surface, beyond which nothing is matched."""
 SMALLEST_OFFSET = -0.02
 """Metres. A fit slightly too stout is corrected within reason."""
-LARGEST_OFFSET = {"trunk": 0.12, "head": 0.08, "arm": 0.09, "leg": 0.08, "foot": 0.03}
+LARGEST_OFFSET = {"trunk": 0.25, "head": 0.15, "arm": 0.2, "leg": 0.15, "foot": 0.05}
 """Metres: beyond this it is not cloth or hair but another thing's outline."""
 HIDDEN_BEHIND = 0.06
 """Metres: a rim vertex this far behind what the camera sees there is not what makes the outline."""
 
-NEIGHBOURS_ALIKE = 0.5
+NEIGHBOURS_ALIKE = 0.03
 RING_ALIKE = 0.15
-CHAIN_ALIKE = 20.0
+CHAIN_ALIKE = 0.3
 TWINS_ALIKE = 0.02
-"""Weights of squared offset differences, against 1 for one matched outline point."""
-DRAPE = 600.0
+"""Weights of squared offset differences, against 1 for one matched outline point; low, for cuffs and hems jump."""
+DRAPE = 300.0
 """How strongly cloth bridges the body's hollows, per metre of stand-off."""
 SHOE = 0.02
 """Metres of stand-off that feet are draped with at least."""
@@ -64,34 +65,38 @@ def clothe(observations: Observations, registration: Registration, model: BodyMo
     outline = matte_outline(observations.alpha)
     if hair is not None:
         outline = outline.where(~hair.near(outline.points))
-    system, largest = _smoothness(wearer), _largest_offset(wearer)
+    system, bending, largest = _smoothness(wearer), bending_of(wearer), _largest_offset(wearer)
     stand_off = np.zeros(len(wearer.vertices))
     for _ in range(ROUNDS):
-        offsets = drape(wearer, stand_off)
+        offsets = drape(wearer, bending, stand_off)
         vertex, change = _measure(wearer, offsets, outline, registration.camera)
         stand_off = _solve(system, vertex, stand_off[vertex] + change)[: len(stand_off)]
         stand_off = np.clip(stand_off, SMALLEST_OFFSET, largest) * wearer.wearable
-    offsets = drape(wearer, stand_off)
+    offsets = snapped(wearer, drape(wearer, bending, stand_off), bending, outline, registration.camera)
     layer = None if hair is None else loft_hair(hair, wearer, offsets, registration.camera)
     return replace(registration, offsets=offsets, hair=layer)
 
 
-def drape(wearer: Wearer, stand_off: np.ndarray) -> np.ndarray:
+def drape(wearer: Wearer, bending: csr_matrix, stand_off: np.ndarray) -> np.ndarray:
     """Offsets [V, 3] of cloth that stands `stand_off` [V] metres off along the normals.
 
-    Loose cloth does not follow the body's hollows: the surface is smoothed (implicit squared Laplacian), the more the
+    Loose cloth does not follow the body's hollows: the surface is smoothed (implicitly, by its `bending`), the more the
     further it stands off, and not at all where it touches. Feet count as shod: toes vanish.
     """
     surface = wearer.vertices + stand_off[:, None] * wearer.normals
     feet = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in FEET])
     loose = diags(DRAPE * np.where(feet, np.maximum(stand_off, SHOE), np.maximum(stand_off, 0.0)))
-    pairs = edges(wearer.faces)
-    V = len(surface)
+    return splu((diags(np.ones(len(surface))) + loose @ bending).tocsc()).solve(surface) - wearer.vertices
+
+
+def bending_of(wearer: Wearer) -> csr_matrix:
+    """The squared umbrella Laplacian [V, V] of the body's mesh."""
+    pairs, V = edges(wearer.faces), len(wearer.vertices)
     links = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(V, V))
     links = (links + links.T).tocsr()
     degree = np.maximum(np.asarray(links.sum(1))[:, 0], 1.0)
     umbrella = diags(np.ones(V)) - diags(1.0 / degree) @ links
-    return splu((diags(np.ones(V)) + loose @ umbrella @ umbrella).tocsc()).solve(surface) - wearer.vertices
+    return umbrella @ umbrella
 
 
 def _largest_offset(wearer: Wearer) -> np.ndarray:

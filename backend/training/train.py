@@ -33,7 +33,12 @@ SIGMA = 0.6
 """Initial standard deviation of a Gaussian, in texel spacings."""
 INSET = 0.5
 """Standard deviations by which Gaussians start below the surface, so that their footprints end at its outline."""
+DILATED = 0.3
+"""Pixels that they start deeper still, for the raster widens every footprint by half a pixel."""
 NEIGHBOURS = 4
+ALIKE_WITHIN = 0.035
+"""Metres (standard deviation) over which offsets and sizes are made alike: what they mend are errors of pose and cloth,
+which vary over centimetres. Alike with the next texels only, they fit the photo's pixels instead."""
 LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 3e-2}
 LAST_RATE = 0.05
 """Share of the learning rates at the last step of the cosine schedule."""
@@ -92,7 +97,8 @@ def train(
     draft = draft_avatar(observations, registration, model, hair, settings.texture, settings.show_unseen)
     progress(Event("training", 0, settings.steps, f"{len(draft.texels)} Gaussians on {device}"))
     target = photo_target(observations, registration.camera, settings.size).to(device)
-    parameters = _parameters(draft, device)
+    pixel = float(target.camera.project(draft.posed.joints[0, :1].numpy())[1][0] / target.camera.K[0, 0])
+    parameters = _parameters(draft, pixel, settings.seed, device)
     draw = _drawer(draft, registration, parameters, target, device)
     losses = _optimise(parameters, draw, target, settings, progress)
     with torch.no_grad():
@@ -100,14 +106,19 @@ def train(
     return Trained(_avatar(draft, registration, parameters), losses, psnr)
 
 
-def _parameters(draft: Draft, device: torch.device) -> Parameters:
+def _parameters(
+    draft: Draft,
+    pixel: float,  # metres that a pixel of the photo spans at the person
+    seed: int,
+    device: torch.device,
+) -> Parameters:
     spacing = torch.as_tensor(draft.texels.spacing)[:, None]
     log_scale = torch.log(SIGMA * spacing)
     offset = torch.zeros(len(spacing), 3)
-    offset[:, 2] = -INSET * SIGMA * spacing[:, 0]
+    offset[:, 2] = -INSET * SIGMA * spacing[:, 0] - DILATED * pixel
     color = torch.as_tensor(draft.color, dtype=torch.float32).clamp(0.01, 0.99)
     hold = torch.as_tensor(_color_hold(draft), dtype=torch.float32)
-    fixed = (offset, log_scale, color, hold[:, None], spacing, _neighbours(draft))
+    fixed = (offset, log_scale, color, hold[:, None], spacing, _neighbours(draft, seed))
     trained = (offset.clone(), log_scale.clone(), color.logit())
     return Parameters(*(x.to(device).requires_grad_() for x in trained), *(x.to(device) for x in fixed))
 
@@ -119,11 +130,13 @@ def _color_hold(draft: Draft) -> np.ndarray:
     return np.where(draft.visible, doubtful, 1.0)
 
 
-def _neighbours(draft: Draft) -> Tensor:
-    """The nearest texels of the same limb on the rest surface, [N, NEIGHBOURS]."""
+def _neighbours(draft: Draft, seed: int) -> Tensor:
+    """For each texel some of the same limb, scattered round it by `ALIKE_WITHIN`, [N, NEIGHBOURS]."""
     position = draft.texels.interpolate(draft.surface.vertices.numpy(), draft.surface.faces)
     apart = np.concatenate([position, 10.0 * draft.limb[:, None]], axis=1)
-    return torch.as_tensor(cKDTree(apart).query(apart, k=NEIGHBOURS + 1)[1][:, 1:])
+    scatter = np.random.default_rng(seed).normal(0.0, ALIKE_WITHIN, (NEIGHBOURS, *position.shape))
+    looks = apart + np.pad(scatter, ((0, 0), (0, 0), (0, 1)))
+    return torch.as_tensor(cKDTree(apart).query(looks)[1].T.copy())
 
 
 def _drawer(

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from backend.avatar.surface import clothed_surface
-from backend.avatar.texels import EYE_SPACING, EYES, HAIR_SPACING, sample_texels
+from backend.avatar.texels import EYE_SPACING, EYES, HAIR_SPACING, SeenFaces, sample_texels
 from backend.body.geometry import face_normals
 
 
@@ -100,3 +100,15 @@ def test_eyes_are_sampled_finely_whatever_the_texture(texels, surface, model):
     assert (eyes.uv < 0).all()
     area = 0.5 * np.linalg.norm(face_normals(surface.vertices.numpy(), model.faces), axis=1)
     assert len(eyes) == pytest.approx(area[np.isin(model.part, EYES)].sum() / EYE_SPACING**2, rel=0.01)
+
+
+def test_what_the_photo_resolves_finely_is_sampled_by_its_pixels(texels, surface, model):
+    """Shown at a quarter of a texel a pixel, triangles get twice as many samples in a row; the others keep theirs."""
+    ordinary = mapped(texels)
+    shown = np.unique(ordinary.face)[::2]
+    pixel = float(ordinary.spacing.max())
+    assert len(sample_texels(model, surface, 128, SeenFaces(shown, pixel))) == len(texels)
+    finer = sample_texels(model, surface, 128, SeenFaces(shown, float(ordinary.spacing.min()) / 4))
+    here, there = np.isin(finer.face, shown), np.isin(texels.face, shown)
+    assert np.median(finer.spacing[here]) == pytest.approx(np.median(texels.spacing[there]) / 2, rel=0.1)
+    np.testing.assert_array_equal(finer.face[~here], texels.face[~there])

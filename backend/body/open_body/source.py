@@ -22,7 +22,6 @@ TARGETS = "mpfb2/targets"
 
 BODY = slice(0, 13380)
 LEFT_EYE, RIGHT_EYE = slice(14598, 14670), slice(14670, 14742)
-HAIR = slice(18722, 19150)
 SELECTED = np.r_[BODY, 13380:13606, LEFT_EYE, RIGHT_EYE, 14992:15128]
 """Base-mesh vertices of the open body: skin, tongue, eyes, teeth. The rest are garment shells and joint markers."""
 
