@@ -39,6 +39,8 @@ class _View:
 
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     newest: Envelope | None = None
+    packed: Any = None  # preview_shader.Packed of the frame to be shown
+    seq: int = 0  # of that frame
     is_uploaded: bool = True
     picture: Any = None  # preview_shader.Picture
 
@@ -203,13 +205,20 @@ def _request(preview: Preview, context: bpy.types.Context, size: tuple[int, int]
 
 
 def _begin(preview: Preview, avatar: bpy.types.Object) -> None:
+    from . import preview_shader
+
     view = preview.views[avatar.name] = _View()
     _stand_aside(body_of(avatar))
 
     def arrived(envelope: Envelope) -> None:
         session.acknowledge()
         if view.newest is None or envelope.message.seq > view.newest.message.seq:
-            view.newest, view.is_uploaded = envelope, False
+            view.newest = envelope
+            session.in_thread(lambda: preview_shader.pack(envelope), lambda packed: ready(packed, envelope.message.seq))
+
+    def ready(packed: preview_shader.Packed | None, seq: int) -> None:
+        if seq > view.seq:  # the threads of two frames may end in any order
+            view.packed, view.seq, view.is_uploaded = packed, seq, False
             preview.region.tag_redraw()
 
     session.listen(view.id, arrived)
@@ -238,7 +247,7 @@ def draw(preview: Preview, projection: Any) -> None:
         return
     for view in preview.views.values():
         if not view.is_uploaded:
-            view.picture, view.is_uploaded = preview_shader.upload(view.newest), True
+            view.picture, view.is_uploaded = preview_shader.upload(view.packed), True
     pictures = [view.picture for view in preview.views.values() if view.picture is not None]
     for picture in sorted(pictures, key=lambda picture: picture.range, reverse=True):
         preview_shader.draw(picture, projection)

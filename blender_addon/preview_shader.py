@@ -75,8 +75,18 @@ class Picture:
     range: tuple[float, float]  # nearest and farthest, metres
 
 
-def upload(envelope: Envelope) -> Picture | None:
-    """Bring a live frame to the GPU, from within a drawing callback; None if nothing of the avatar is in view."""
+@dataclass(frozen=True)
+class Packed:
+    """A frame as the shader reads it, still in memory."""
+
+    colours: np.ndarray  # [H, W] float32: red + 2**8 green + 2**16 blue
+    depths: np.ndarray  # [H, W] float32: depth + 2**16 alpha
+    rect: tuple[float, float, float, float]  # left, bottom, right, top in [-1, 1]
+    range: tuple[float, float]  # nearest and farthest, metres
+
+
+def pack(envelope: Envelope) -> Packed | None:
+    """Ready a live frame for the GPU, in any thread; None if nothing of the avatar is in view."""
     frame = envelope.message
     rgba, steps = envelope.buffers["rgba"], envelope.buffers["depth"]
     if not steps.size:
@@ -88,20 +98,23 @@ def upload(envelope: Envelope) -> Picture | None:
         2 * (frame.x + width) / frame.width - 1,
         1 - 2 * frame.y / frame.height,
     )
-    colours, depths = _packed(rgba, steps)
-    return Picture(_texture(colours), _texture(depths), rect, (frame.near, frame.far))
+    return Packed(*_words(rgba, steps), rect, (frame.near, frame.far))
 
 
-def _packed(
+def _words(
     rgba: np.ndarray,  # [H, W, 4] u1
     steps: np.ndarray,  # [H, W] u2
-) -> tuple[np.ndarray, np.ndarray]:  # [H, W] float32 each
-    """Red + 2**8 green + 2**16 blue, and depth + 2**16 alpha."""
+) -> tuple[np.ndarray, np.ndarray]:  # `Packed.colours` and `Packed.depths`
     words = np.ascontiguousarray(rgba).view("<u4")[..., 0]
     high = words >> 8  # changed in place: new memory costs more than the arithmetic
     high &= 0xFF0000
     high |= steps
     return (words & 0xFFFFFF).astype(np.float32), high.astype(np.float32)
+
+
+def upload(packed: Packed | None) -> Picture | None:
+    """Bring a frame to the GPU, from within a drawing callback; None for nothing."""
+    return packed and Picture(_texture(packed.colours), _texture(packed.depths), packed.rect, packed.range)
 
 
 def draw(picture: Picture, projection: Matrix) -> None:

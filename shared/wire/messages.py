@@ -206,7 +206,7 @@ class BuildOptions:
 
     texture: Annotated[int, Choice(128, 256, 512)] = 512
     size: Annotated[int, Range(64, 4096)] = 1024
-    steps: Annotated[int, Range(1, 100_000)] = 100
+    steps: Annotated[int, Range(1, 100_000)] = 150
     seed: Annotated[int, Range(0, 2**31 - 1)] = 0
     show_unseen: bool = False
     device: Annotated[str, Choice("auto", "cpu", "cuda")] = "auto"

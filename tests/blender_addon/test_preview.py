@@ -99,7 +99,7 @@ def test_a_frame_is_drawn_in_its_box_with_exact_colour_and_depth(shader):
     picture = []
 
     def draw(_):
-        picture.append(shader.upload(frame(rgba, metres, x=10, y=7)))
+        picture.append(shader.upload(shader.pack(frame(rgba, metres, x=10, y=7))))
         shader.draw(picture[0], perspective())
 
     colour, depth = drawn(draw)
@@ -122,7 +122,7 @@ def test_half_transparent_pixels_blend_in_linear_light(shader):
     def draw(_):
         for pixels, metres in ((back, 5.0), (grey, 3.0)):
             depth = np.full((SIZE, SIZE), metres, np.float32)
-            shader.draw(shader.upload(frame(pixels, depth)), perspective())
+            shader.draw(shader.upload(shader.pack(frame(pixels, depth))), perspective())
 
     colour, _ = drawn(draw)
     alpha = 128 / 255
@@ -144,7 +144,7 @@ def test_what_stands_before_the_avatar_hides_it_in_the_viewport(shader):
 
     def draw(offscreen):
         offscreen.draw_view3d(scene, scene.view_layers[0], space, region, looking_along_y, perspective())
-        picture = shader.upload(frame(green, np.full((SIZE, SIZE), 6, np.float32)))
+        picture = shader.upload(shader.pack(frame(green, np.full((SIZE, SIZE), 6, np.float32))))
         shader.draw(picture, perspective())
 
     colour, _ = drawn(draw)

@@ -117,7 +117,8 @@ def test_the_avatar_talks_in_the_scene(window):
     window.until("bpy.context.scene.objects['astronaut'].animation_data is not None")
     window.key("KP_1")
     window.key("KP_Decimal")
-    window.ask("shading().color_type = 'TEXTURE'; bpy.context.scene.frame_set(40)")
+    window.ask("shading().color_type = 'TEXTURE'; bpy.context.scene.objects['Cube'].location.x = 4")
+    window.ask("bpy.context.scene.frame_set(40)")
     picture(window, "5_talk", scrolled=30)
 
 
