@@ -42,6 +42,7 @@ class _View:
     packed: Any = None  # preview_shader.Packed of the frame to be shown
     seq: int = 0  # of that frame
     is_uploaded: bool = True
+    is_over: bool = False
     picture: Any = None  # preview_shader.Picture
 
 
@@ -217,7 +218,7 @@ def _begin(preview: Preview, avatar: bpy.types.Object) -> None:
             session.in_thread(lambda: preview_shader.pack(envelope), lambda packed: ready(packed, envelope.message.seq))
 
     def ready(packed: preview_shader.Packed | None, seq: int) -> None:
-        if seq > view.seq:  # the threads of two frames may end in any order
+        if seq > view.seq and not view.is_over:  # the threads of two frames may end in any order
             view.packed, view.seq, view.is_uploaded = packed, seq, False
             preview.region.tag_redraw()
 
@@ -225,6 +226,7 @@ def _begin(preview: Preview, avatar: bpy.types.Object) -> None:
 
 
 def _forget(view: _View) -> None:
+    view.is_over = True
     session.unlisten(view.id)
     if session.is_ready():
         session.call(messages.RenderStop(view.id), on_error=lambda error: None)

@@ -114,7 +114,9 @@ def _words(
 
 def upload(packed: Packed | None) -> Picture | None:
     """Bring a frame to the GPU, from within a drawing callback; None for nothing."""
-    return packed and Picture(_texture(packed.colours), _texture(packed.depths), packed.rect, packed.range)
+    if packed is None:
+        return None
+    return Picture(_texture(packed.colours), _texture(packed.depths), packed.rect, packed.range)
 
 
 def draw(picture: Picture, projection: Matrix) -> None:

@@ -213,6 +213,17 @@ def test_a_moving_view_gets_small_pictures_and_a_resting_one_a_full_one(looking)
     assert looking.seq == 2
 
 
+def test_a_frame_that_came_is_packed_by_a_thread_for_the_next_drawing(looking):
+    from bl_ext.dev.vivant import session
+
+    preview, looking = looking
+    preview.ask(looking, bpy.context)
+    frame = answered(preview, looking, 1)
+    (view,) = looking.views.values()
+    assert session.wait(lambda: view.seq == 1, 20)
+    assert not view.is_uploaded and view.packed.range == (frame.near, frame.far)
+
+
 def test_a_new_pose_asks_anew(looking):
     preview, looking = looking
     preview.ask(looking, bpy.context)
