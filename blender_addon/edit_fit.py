@@ -43,7 +43,7 @@ def open_editor(context: bpy.types.Context, rig: Rig, photo: Path, job: str) -> 
     scene[FIT_KEY], scene[_BEFORE_KEY] = job, before.name
     for name in _CHOICES:
         setattr(scene.vivant, name, getattr(before.vivant, name))
-    context.window.scene = scene
+    _show(context, scene)
     width, height = map(int, rig.image_size)
     camera = Camera(width, height, rig.K.astype(np.float64), rig.world_to_camera.astype(np.float64))
     _look_through(scene, camera, photo)
@@ -67,6 +67,12 @@ def _look_through(scene: bpy.types.Scene, camera: Camera, photo: Path) -> None:
     picture = item.data.background_images.new()
     picture.image = bpy.data.images.load(str(photo), check_existing=True)
     picture.alpha, picture.display_depth, picture.frame_method = PHOTO_ALPHA, "FRONT", "STRETCH"
+
+
+def _show(context: bpy.types.Context, scene: bpy.types.Scene) -> None:
+    """Show a scene in the window. Found by its manager: the context's own keeps a freed one in 4.2's module mode."""
+    window = next(one for one in context.window_manager.windows if one == context.window)
+    window.scene = scene
 
 
 def _views(context: bpy.types.Context) -> list[Any]:
@@ -94,7 +100,7 @@ def close_editor(context: bpy.types.Context) -> bpy.types.Scene:
         before = next(scene for scene in bpy.data.scenes if scene != editor)
     if context.mode != "OBJECT":
         bpy.ops.object.mode_set(mode="OBJECT")
-    context.window.scene = before
+    _show(context, before)
     for item in list(editor.objects):
         bpy.data.objects.remove(item)
     bpy.data.scenes.remove(editor)
