@@ -21,10 +21,16 @@ V52 = VERSION >= (5, 2, 0)
 
 
 def user_folder(*parts: str) -> Path:
-    """A folder of this extension for caches and downloads; made if missing, never beside the code."""
+    """A folder of this extension for caches and downloads; made if missing, never beside the code.
+
+    Made here, for Blender's own `create` answers with an empty path where two threads ask at once.
+    """
     if V42:
-        return Path(bpy.utils.extension_path_user(__package__, path="/".join(parts), create=True))
-    return Path(bpy.utils.user_resource("DATAFILES", path="/".join(("vivant", *parts)), create=True))
+        folder = Path(bpy.utils.extension_path_user(__package__, path="/".join(parts)))
+    else:
+        folder = Path(bpy.utils.user_resource("DATAFILES", path="/".join(("vivant", *parts))))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 PATH_OPTIONS: set[Any] = {"ANIMATABLE", "PATH_SUPPORTS_BLEND_RELATIVE"} if V45 else {"ANIMATABLE"}
