@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import bpy
 
 from . import pictures
-from ._shared.wire import messages
+from .late import messages
 
 if TYPE_CHECKING:
     from ._shared.errors import VivantError

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy.utils.previews
-import numpy as np
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _previews: Any = None
 _versions: dict[str, int] = {}
@@ -26,6 +28,8 @@ def load(key: str, path: Path) -> None:
 
 def show(key: str, rgb: np.ndarray) -> None:
     """Show pixels, [H, W, 3] uint8 sRGB, first row at the top, under this key."""
+    import numpy as np
+
     height, width, _ = rgb.shape
     rgba = np.ones((height, width, 4), np.float32)
     rgba[..., :3] = rgb[::-1] / np.float32(255)

@@ -15,8 +15,8 @@ from bpy.app.handlers import persistent
 
 from . import session
 from ._shared.errors import VivantError
-from ._shared.wire import messages
 from .avatars import AVATAR_KEY, avatars_of, body_of
+from .late import messages
 
 if TYPE_CHECKING:
     from ._shared.wire.codec import Envelope

@@ -16,7 +16,6 @@ from bpy.props import (
 )
 
 from . import pictures
-from ._shared.wire.messages import BuildOptions
 
 
 class VivantJob(bpy.types.PropertyGroup):
@@ -99,7 +98,7 @@ class VivantSettings(bpy.types.PropertyGroup):
         default="512",
     )
     size: IntProperty(name="Size", description="Of the photo in training, in pixels", min=64, max=4096, default=1024)
-    steps: IntProperty(name="Steps", description="Of training", min=1, max=100_000, default=BuildOptions.steps)
+    steps: IntProperty(name="Steps", description="Of training", min=1, max=100_000, default=150)
     seed: IntProperty(name="Seed", description="Same seed, same avatar", min=0)
     show_unseen: BoolProperty(name="Show Unseen", description="Show what lies beyond the photo's border; it is made up")
     device: EnumProperty(

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bpy
-import numpy as np
 from bpy.app.handlers import persistent
 
 from . import compat, mirror, pictures, session
 from ._shared.errors import VivantError
-from ._shared.wire import messages
+from .late import messages
 
 if TYPE_CHECKING:
     from ._shared.wire.client import Client
@@ -103,6 +102,8 @@ def _fetch_fit(job: str) -> None:
 
 
 def _read_fit(client: Client, job: str) -> Fit:
+    import numpy as np
+
     overlay = download(client, job, OVERLAY)
     with np.load(download(client, job, REGISTRATION), allow_pickle=False) as file:
         confidence = dict(zip(file["confidence_names"].tolist(), file["confidence"].tolist(), strict=True))

@@ -22,9 +22,9 @@ from bpy.app.handlers import persistent
 
 from . import backend_process, mirror
 from ._shared.errors import VivantError
-from ._shared.wire import messages
 from ._shared.wire.errors import WireError
 from ._shared.wire.limits import REPLY_S
+from .late import messages
 
 if TYPE_CHECKING:  # numpy and pyzmq are loaded by the first connection: enabling the extension stays fast
     from ._shared.wire.client import Client

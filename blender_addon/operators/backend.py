@@ -10,7 +10,7 @@ from bpy.props import StringProperty
 
 from .. import backend_process, compat, mirror, preferences, session
 from .._shared.errors import VivantError
-from .._shared.wire import messages
+from ..late import messages
 
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import OperatorReturnItems

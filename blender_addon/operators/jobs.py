@@ -8,7 +8,7 @@ import bpy
 from bpy.props import StringProperty
 
 from .. import mirror, properties, session
-from .._shared.wire import messages
+from ..late import messages
 from .backend import needs_backend
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from bpy.props import BoolProperty, StringProperty
 
 from .. import mirror, properties, results, session
 from .._shared.errors import VivantError
-from .._shared.wire import limits, messages
+from .._shared.wire import limits
+from ..late import messages
 from .backend import needs_backend
 
 if TYPE_CHECKING:

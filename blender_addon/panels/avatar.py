@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
 from .. import mirror, pictures, properties
-from .._shared.wire.messages import JobInfo
 from .drawing import VivantPanel, job_progress, problem, sentence
+
+if TYPE_CHECKING:
+    from .._shared.wire.messages import JobInfo
 
 PICTURE_SCALE = 8.0
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
 from .. import compat
-from .._shared.wire.messages import JobInfo
+
+if TYPE_CHECKING:
+    from .._shared.wire.messages import JobInfo
 
 CHARACTER_PIXELS = 6.6  # of Blender's interface font at scale 1, on average
 MARGIN_PIXELS = 52

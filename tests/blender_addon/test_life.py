@@ -17,10 +17,13 @@ TIMES = 50
 INSTALL = """
 import os, sys, time
 import bpy
+before = set(sys.modules)
 result = bpy.ops.extensions.package_install_files(
     repo="user_default", filepath=sys.argv[1], enable_on_install=True, overwrite=True)
 assert result == {"FINISHED"}, result
 import bl_ext.user_default.vivant as vivant
+assert not {"numpy", "zmq"} & (set(sys.modules) - before)
+assert "JobInfo" not in object.__getattribute__(vivant.late.messages, "__dict__")
 assert "vivant" in bpy.context.preferences.addons["bl_ext.user_default.vivant"].module
 import zmq
 assert ".local" in zmq.__file__, zmq.__file__

@@ -43,6 +43,11 @@ def test_without_a_backend_the_panel_says_in_one_sentence_what_to_do_and_offers_
     assert "in a process of its own" in " ".join(layout.texts)
 
 
+def test_an_avatar_is_built_as_the_wire_does_it_by_default(addon):
+    shown, options = bpy.context.scene.vivant, addon.late.messages.BuildOptions()
+    assert {name: str(getattr(shown, name)) for name in vars(options)} == {k: str(v) for k, v in vars(options).items()}
+
+
 def test_panels_stand_in_the_order_of_the_work():
     order = {name: cls.bl_order for name, cls in panels().items() if not hasattr(cls, "bl_parent_id")}
     wanted = ["backend", "photo", "avatar", "motion", "render", "jobs"]
