@@ -22,15 +22,18 @@ import bench_blender as base
 WIDTH, HEIGHT = 1920, 1080
 FRAMES = 250
 POLL_S = 0.1  # as the operator that renders does
-MOCK = "import sys, pathlib; from shared.mock import MockServer as M; s = M(pathlib.Path(sys.argv[1]), pace=0); s.start(); print(flush=True); s.wait()"  # noqa: E501
 
 
 def main() -> None:
     """Run everything, print one line per number."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON, too")
+    parser.add_argument("--serve", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sys.path.insert(0, str(base.ROOT))
+    if arguments.serve:
+        serve(arguments.serve)
+        return
     os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="vivant-bench-")
     rows = measured()
     for name, value in rows.items():
@@ -41,6 +44,24 @@ def main() -> None:
     os._exit(0)  # bpy 4.2 crashes and 4.5 hangs in the interpreter's own end
 
 
+def serve(folder: Path) -> None:
+    """A stand-in that draws one frame of a job and sends it again and again: faster than any renderer."""
+    from shared.mock import MockServer, views
+
+    draw, drawn = views.frame, []
+
+    def frame(*request: Any) -> Any:
+        if not drawn:
+            drawn.append(draw(*request))
+        return drawn[0]
+
+    views.frame = frame
+    server = MockServer(folder, pace=0)
+    server.start()
+    print(flush=True)
+    server.wait()
+
+
 def measured() -> dict[str, Any]:
     """Every number by name; the unit is its ending."""
     import bpy
@@ -48,7 +69,7 @@ def measured() -> dict[str, Any]:
     rows: dict[str, Any] = {"blender": bpy.app.version_string, "cpu": base.cpu_model(), "cores": os.cpu_count()}
     rows["enable_s"] = base.enabled()
     folder = Path(tempfile.mkdtemp(prefix="vivant-bench-"))
-    process = subprocess.Popen([sys.executable, "-c", MOCK, folder], cwd=base.ROOT, stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, __file__, "--serve", folder], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         process.stdout.readline()
