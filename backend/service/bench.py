@@ -26,12 +26,15 @@ from shared.wire.client import Client
 from shared.wire.codec import Buffers, Envelope
 from shared.wire.connection import Connection, load_connection
 from shared.wire.errors import WireError
+from shared.wire.mapped import FEATURE
 from shared.wire.messages import AvatarImport, Frame, Ping, RenderCredit, RenderLive
 from shared.wire.sockets import FRAMES
 
 Row = dict[str, Any]
 FRAMES_MEASURED, WARM_UP = 600, 60
-ROWS = 10
+ROWS = 16
+WAYS = {(): "socket", (FEATURE,): "mapped"}
+"""By the features that the client announces, how frames come."""
 AHEAD = 3
 """Requests under way, and credit: one frame is made, one is encrypted, one is decrypted."""
 PACE_S = 1 / 60
@@ -57,17 +60,18 @@ def bench_wire(progress: Progress = silent, count: int = FRAMES_MEASURED) -> lis
     row("bare pair", _bare(count, curve=False))
     bare = row("bare pair, CURVE", _bare(count, curve=True))
     with _server() as connection:
-        with connect(connection, "bench") as client:
-            avatar = _avatar(client)
-            client.post(RenderCredit(AHEAD))
-            gaps, latency = _live(client, avatar, count)
-            row("live frames", gaps)["over_bare"] = round(float(np.mean(gaps)) * bare["per_s"], 2)
-            row("request to frame", latency, rate=False)
-            row("ping meanwhile", _pings(client, avatar, count), rate=False)
-            gaps, latency = _live(client, avatar, count, PACE_S)
-            row("live frames, paced", gaps)
-            row("request to frame, paced", latency, rate=False)
-            row("ping meanwhile, paced", _pings(client, avatar, count, PACE_S), rate=False)
+        for features, way in WAYS.items():
+            with connect(connection, "bench", features) as client:
+                avatar = _avatar(client)
+                client.post(RenderCredit(AHEAD))
+                gaps, latency = _live(client, avatar, count)
+                row(f"live frames, {way}", gaps)["over_bare"] = round(float(np.mean(gaps)) * bare["per_s"], 2)
+                row(f"request to frame, {way}", latency, rate=False)
+                row(f"ping meanwhile, {way}", _pings(client, avatar, count), rate=False)
+                gaps, latency = _live(client, avatar, count, PACE_S)
+                row(f"live frames, {way}, paced", gaps)
+                row(f"request to frame, {way}, paced", latency, rate=False)
+                row(f"ping meanwhile, {way}, paced", _pings(client, avatar, count, PACE_S), rate=False)
         row("hello to ready", _hellos(connection), rate=False)
     return rows
 

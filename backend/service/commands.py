@@ -116,7 +116,7 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"memory     {status.memory_used / gigabyte:.1f} of {status.memory_total / gigabyte:.1f} GB"
     yield f"jobs       {status.running} running, {status.queued} queued"
     yield f"avatars    {status.open_avatars} open"
-    yield f"clients    {status.clients}"
+    yield f"clients    {status.clients}, {status.mapped} with frames in mapped memory"
     yield f"data       {status.data_folder}"
     for note in status.notes:
         yield f"note       {note}"

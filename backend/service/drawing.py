@@ -43,8 +43,8 @@ def order(shot: Shot, folder: Path) -> tuple[WorkRender, Buffers]:
         height=asked.height,
         pixels=pixel_kind(asked),
         live=take is None,
-        ring=str(shot.stream.slots.path),
-        slot=shot.slot,
+        ring=str(shot.slot.ring.path),
+        slot=shot.slot.index,
         expression_names=asked.expression_names,
     )
     return told, rows

@@ -9,6 +9,7 @@ from backend.service.streams import Outgoing, Shot
 from backend.service.work import WorkFrame
 from shared.wire import limits
 from shared.wire.codec import Envelope, encode
+from shared.wire.mapped import FEATURE, Place
 from shared.wire.messages import Frame, RenderFrames, RenderLive
 from shared.wire.pixels import strips
 
@@ -19,32 +20,29 @@ def messages_of(shot: Shot, drawn: WorkFrame) -> list[Outgoing]:
     row_bytes = drawn.box_width * (rgba.itemsize * 4 + depth.itemsize)
     rows = strips(drawn.box_height, row_bytes, limits.FRAME_PART_BYTES)
     session = shot.stream.session
-    pack = "zstd" in session.features and not session.local
-    return [
-        Outgoing(
-            shot,
-            encode(
-                Envelope(
-                    _frame(shot, drawn, first, strip, len(rows)),
-                    {"rgba": rgba[first:last], "depth": depth[first:last]},
-                    session=session.id,
-                ),
-                pack,
-            ),
-            strip,
-            strip == len(rows) - 1,
-        )
-        for strip, (first, last) in enumerate(rows)
-    ]
+    pack, mapped = "zstd" in session.features and not session.local, FEATURE in session.features
+    messages = []
+    for strip, (first, last) in enumerate(rows):
+        buffers = {"rgba": rgba[first:last], "depth": depth[first:last]}
+        envelope = Envelope(_frame(shot, drawn, first, strip, len(rows)), buffers, session=session.id)
+        places = _places(shot, rgba, depth, first) if mapped else {}
+        messages.append(Outgoing(shot, envelope.id, encode(envelope, pack, places), strip, strip == len(rows) - 1))
+    return messages
 
 
 def _pictures(shot: Shot, drawn: WorkFrame) -> tuple[np.ndarray, np.ndarray]:  # [h, w, 4] u1 | f2; [h, w] u2 | f4
-    memory = shot.stream.slots.bytes(shot.slot)
+    memory = shot.slot.bytes()
     shape = (drawn.box_height, drawn.box_width)
     count = shape[0] * shape[1]
     colour, distance = ("u1" if pixel_kind(shot.asked) == "rgba8" else "<f2"), ("<f4" if shot.take else "<u2")
     rgba = np.frombuffer(memory, colour, 4 * count).reshape(*shape, 4)
     return rgba, np.frombuffer(memory, distance, count, aligned(rgba.nbytes)).reshape(shape)
+
+
+def _places(shot: Shot, rgba: np.ndarray, depth: np.ndarray, first: int) -> dict[str, Place]:
+    """Where the rows from `first` on lie."""
+    slot = shot.slot
+    return {"rgba": slot.place(rgba[:first].nbytes), "depth": slot.place(aligned(rgba.nbytes) + depth[:first].nbytes)}
 
 
 def _frame(shot: Shot, drawn: WorkFrame, first: int, strip: int, count: int) -> Frame:

@@ -105,6 +105,7 @@ class House:
             m.RenderStop: self.relay.stop,
             m.RenderFrames: self._jobs.render,
             m.RenderCredit: self.relay.credit,
+            m.FrameCopied: self.relay.copied,
             m.StatusGet: self._status.get,
             m.MemoryFree: self._status.free,
             m.ServerStop: stop,

@@ -23,7 +23,7 @@ from backend.service.work import WorkFrame, WorkRefused
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope
 from shared.wire.errors import WireError
-from shared.wire.messages import Error, Ok, RenderCredit, RenderFrames, RenderLive, RenderStop
+from shared.wire.messages import Error, FrameCopied, Ok, RenderCredit, RenderFrames, RenderLive, RenderStop
 from shared.wire.schema import Message
 
 TAKES = 8
@@ -72,6 +72,13 @@ class Relay:
         given = envelope.message
         assert isinstance(given, RenderCredit)
         self._stream(session).grant(given.frames)
+        self.pump()
+
+    def copied(self, session: Session, envelope: Envelope) -> None:
+        """The client has taken a frame out of mapped memory."""
+        taken = envelope.message
+        assert isinstance(taken, FrameCopied)
+        self._stream(session).copied(taken.frame)
         self.pump()
 
     def check(self, session: Session, asked: RenderFrames) -> None:
@@ -139,6 +146,7 @@ class Relay:
             stream.rested = 0 if stream.busy() else stream.rested + 1
             if stream.rested > RESTS:
                 stream.slots.release()
+            stream.slots.tidy()
         self._leftover = [slots for slots in self._leftover if not slots.release()]
         self._give_up_without_workers()
         self.pump()
@@ -226,7 +234,7 @@ class Relay:
             shot.take.drawing = False
 
     def _discard(self, shot: Shot) -> None:
-        shot.stream.slots.give_back(shot.slot)
+        shot.slot.give_back()
         if shot.epoch == shot.stream.epoch:
             shot.stream.credit += 1
 
@@ -273,8 +281,7 @@ class Relay:
         words = "The client was away for too long. Ask for the frames that are missing."
         for take in list(stream.takes):
             self._fail_take(stream, take, WireError("lost", words))
-        stream.epoch += 1
-        stream.clear_outbox()
+        stream.lose_touch()
         self._leftover.append(stream.slots)
 
 

@@ -1,6 +1,7 @@
-"""The file through which rendered pixels pass from a worker to the server: slots that both processes have mapped.
+"""The file through which rendered pixels pass from a worker to the server, or to a client on the same computer.
 
-The server owns the slots: it names one in each request and uses it again when what was in it has been sent.
+All of them have its slots mapped. The server owns them: it names one in each request, and uses it again when what was
+in it has been sent, or copied by the client.
 """
 
 from __future__ import annotations
@@ -74,10 +75,14 @@ class Ring:
 
     def slot(self, index: int) -> memoryview:
         """The writable bytes of a slot. A ring cannot be closed while such views are alive."""
+        start = self.offset(index)
+        return memoryview(self._mapped)[start : start + self.slot_bytes]
+
+    def offset(self, index: int) -> int:
+        """Where in the file a slot begins."""
         if not 0 <= index < self.slots:
             raise IndexError(f"slot {index} of {self.slots}")
-        start = _PAGE + index * self._stride
-        return memoryview(self._mapped)[start : start + self.slot_bytes]
+        return _PAGE + index * self._stride
 
     def close(self) -> None:
         """Unmap; the file stays."""

@@ -6,6 +6,7 @@ import zmq
 
 from backend.service.post import Post, Sent
 from backend.service.streams import Outgoing, Stream
+from shared.wire.mapped import FEATURE
 
 
 def deliver(stream: Stream, post: Post) -> None:
@@ -23,8 +24,10 @@ def deliver(stream: Stream, post: Post) -> None:
 def _hand_over(stream: Stream, outgoing: Outgoing, tracker: zmq.MessageTracker) -> None:
     stream.outbox.popleft()
     stream.credit -= 1 if outgoing.strip else 0  # the first strip's was taken when it was drawn
-    stream.slots.lend(outgoing.shot.slot, tracker)
+    outgoing.shot.slot.lend(tracker)
+    if FEATURE in stream.session.features:
+        outgoing.shot.slot.lend(stream.loan(outgoing))
     if outgoing.last:
-        stream.slots.give_back(outgoing.shot.slot)
+        outgoing.shot.slot.give_back()
     outgoing.parts = []
     stream.under_way.append(outgoing)

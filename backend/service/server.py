@@ -27,6 +27,7 @@ from backend.service.keys import LOCAL, SERVER, AllowList, allowed, new_pair, ow
 from backend.service.lock import FolderLock
 from backend.service.pool import Pool
 from backend.service.post import Post
+from backend.service.same_host import SameHost
 from backend.service.sessions import Session, Sessions
 from backend.service.zap import Gate
 from shared.errors import VivantError
@@ -74,6 +75,7 @@ class Server:
         self._journal = Journal(self._data / "journal.sqlite")
         self._context = zmq.Context()
         self._background = Background()
+        self._same_host = SameHost(self._data)
         self._open_sockets(now)
         self.house = House(
             self._data, self._journal, self._sessions, self._pool, Post(self._frames), self._background, now
@@ -109,7 +111,7 @@ class Server:
             __version__,
         )
         endpoint = f"tcp://127.0.0.1:{bind(self._work, '127.0.0.1')}"
-        self._sessions = Sessions(Post(self._control), self._keys, token, now)
+        self._sessions = Sessions(Post(self._control), self._keys, token, self._same_host, now)
         self._pool = Pool(Post(self._work), self._settings.worker, endpoint, work.public, self._data, now, work_keys)
 
     def run(self, ready: TextIO) -> None:
@@ -118,6 +120,7 @@ class Server:
             signal.signal(one, self._stop_by_signal)
         try:
             self.house.recover()
+            self._same_host.publish()
             save_connection(connection_file(self._data), self.connection)
             print(announcement(self.connection, self._data), file=ready, flush=True)
             self._pool.start(_devices())
@@ -154,6 +157,7 @@ class Server:
     def close(self) -> None:
         """Workers end, what ran is interrupted, nothing of this server stays but the journal and the files."""
         connection_file(self._data).unlink(missing_ok=True)
+        self._same_host.withdraw()
         try:
             self.house.stop()
         finally:

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from backend import __version__
 from backend.service.keys import AllowList
 from backend.service.post import Parcel, Post, Sent
+from backend.service.same_host import SameHost
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope
 from shared.wire.compression import FEATURES
 from shared.wire.errors import WireError
+from shared.wire.mapped import FEATURE as MAPPED
 from shared.wire.messages import Error, Hello, Join, Welcome
 from shared.wire.schema import Message
 
@@ -40,10 +42,13 @@ class Session:
 class Sessions:
     """All of them, and what is said to them."""
 
-    def __init__(self, control: Post, keys: AllowList, token: str, now: Callable[[], float]) -> None:
+    def __init__(
+        self, control: Post, keys: AllowList, token: str, same_host: SameHost, now: Callable[[], float]
+    ) -> None:
         """`token` is empty where CURVE says who somebody is."""
         self.boot = str(uuid.uuid4())
         self._control, self._keys, self._token, self._now = control, keys, token, now
+        self._same_host = same_host
         self._by_id: dict[str, Session] = {}
         self._by_routing: dict[bytes, Session] = {}
         self._malformed: Counter[bytes] = Counter()
@@ -68,14 +73,19 @@ class Sessions:
         elif session.owner != owner:
             raise WireError("not_allowed", "This session belongs to another key. Take a new session id.", "session")
         self._move(session, parcel.routing)
-        session.features = tuple(feature for feature in hello.features if feature in FEATURES)
+        offered = (*FEATURES, MAPPED) if session.local else FEATURES
+        session.features = tuple(feature for feature in hello.features if feature in offered)
         session.ticket, session.frames = str(uuid.uuid4()), None
         for call in self.greeted:
             call(session)
-        welcome = Welcome(
-            self.boot, session.ticket, features=session.features, version=__version__, loopback=session.local
+        return session, Welcome(
+            self.boot,
+            session.ticket,
+            features=session.features,
+            version=__version__,
+            loopback=session.local,
+            mapped=str(self._same_host.path) if MAPPED in session.features else "",
         )
-        return session, welcome
 
     def _begin(self, hello: Hello, owner: str, parcel: Parcel) -> Session:
         if len(self._by_id) >= limits.CLIENTS:
@@ -136,8 +146,22 @@ class Sessions:
         same_key = session is not None and (bool(self._token) or session.owner == parcel.user)
         if session is None or not same_key or not hmac.compare_digest(session.ticket, join.ticket):
             raise WireError("not_allowed", "The ticket is not the one of this session's welcome.", "ticket")
+        self._settle_mapping(session, join.proof)
         session.frames = parcel.routing
         return session
+
+    def _settle_mapping(self, session: Session, proof: str) -> None:
+        """Frames come in mapped memory if that was offered, and the client has shown that it can read it."""
+        if MAPPED not in session.features:
+            return
+        if not proof:
+            session.features = tuple(feature for feature in session.features if feature != MAPPED)
+        elif not self._same_host.is_proven(session.ticket, proof):
+            raise WireError("not_allowed", "The proof is not that of the file named in the welcome.", "proof")
+
+    def mapped(self) -> int:
+        """How many have their frames in mapped memory."""
+        return sum(session.frames is not None and MAPPED in session.features for session in self._by_id.values())
 
     def ignores(self, routing: bytes) -> bool:
         """Whether this peer sent so much nonsense that nothing of it is read any more."""

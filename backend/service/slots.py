@@ -6,22 +6,58 @@ import contextlib
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-
-import zmq
+from typing import Protocol
 
 from backend.service.disk import telling_disk_full
 from backend.service.ring import Ring
+from shared.wire.mapped import Place
 
 SLOTS = 3  # one being drawn, one being encrypted, one on its way
 _numbers = count(1)
 
 
+class Tracker(Protocol):
+    """Who reads a slot: `zmq.MessageTracker`, or a `Loan`."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no more will be read."""
+
+
 @dataclass
-class _Slot:
+class Loan:
+    """A client copies from its slot."""
+
+    done: bool = False
+
+
+@dataclass
+class Slot:
+    """Room for one frame."""
+
+    ring: Ring
+    index: int
     taken: bool = False  # being drawn, or not yet handed to the socket as a whole
-    trackers: list[zmq.MessageTracker] = field(default_factory=list)
+    trackers: list[Tracker] = field(default_factory=list)
+
+    def bytes(self) -> memoryview:
+        """Its memory."""
+        return self.ring.slot(self.index)
+
+    def place(self, offset: int) -> Place:
+        """For a client that has the ring mapped."""
+        return Place(self.ring.path.name, self.ring.offset(self.index) + offset)
+
+    def lend(self, tracker: Tracker) -> None:
+        """A part of it is read until `tracker` is done."""
+        self.trackers.append(tracker)
+
+    def give_back(self) -> None:
+        """Nothing more will be sent from it."""
+        self.taken = False
 
     def free(self) -> bool:
+        """Whether it may be drawn into."""
         self.trackers = [tracker for tracker in self.trackers if not tracker.done]
         return not self.taken and not self.trackers
 
@@ -31,79 +67,65 @@ class Slots:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ring: Ring | None = None
-        self._slots: list[_Slot] = []
-        self._retired: list[Ring] = []
+        self._slots: list[Slot] = []
+        self._retired: list[list[Slot]] = []
 
-    def take(self, size: int) -> int | None:
-        """A free slot of at least `size` bytes; None while all are in use.
+    def take(self, size: int) -> Slot | None:
+        """A free slot of at least `size` bytes; None while all are in use, or while an older ring still is.
 
         Raises:
             WireError: disk_full.
         """
-        free = [index for index, slot in enumerate(self._slots) if slot.free()]
-        if self._ring is None or self._ring.slot_bytes < size:
-            if len(free) < len(self._slots):
+        if not self._slots or self._slots[0].ring.slot_bytes < size:
+            self.release()
+            if self._slots or self._retired:
                 return None
-            self._renew(size)
-            free = [0]
-        if not free:
-            return None
-        self._slots[free[0]].taken = True
-        return free[0]
+            self._slots = self._made(size)
+        free = next((slot for slot in self._slots if slot.free()), None)
+        if free is not None:
+            free.taken = True
+        return free
 
-    @property
-    def path(self) -> Path:
-        """Of the ring that the slots taken now are in."""
-        assert self._ring is not None
-        return self._ring.path
+    def retire(self) -> None:
+        """Use the ring no more, for who reads it has lost touch; it goes when nothing of it is in use."""
+        if self._slots:
+            self._retired.append(self._slots)
+        self._slots = []
 
-    def bytes(self, index: int) -> memoryview:
-        """A slot's memory."""
-        assert self._ring is not None
-        return self._ring.slot(index)
-
-    def lend(self, index: int, tracker: zmq.MessageTracker) -> None:
-        """A part of the slot is with the socket until `tracker` is done."""
-        self._slots[index].trackers.append(tracker)
-
-    def give_back(self, index: int) -> None:
-        """Nothing more will be taken from the slot."""
-        self._slots[index].taken = False
+    def tidy(self) -> None:
+        """Remove retired rings that nobody uses."""
+        self._retired = [slots for slots in self._retired if not _removed(slots)]
 
     def release(self) -> bool:
         """Give the memory back if nothing is in use; returns whether all of it is back."""
         if all(slot.free() for slot in self._slots):
-            self._retire()
-        self._retired = [ring for ring in self._retired if not _closed(ring)]
-        return self._ring is None and not self._retired
+            self.retire()
+        self.tidy()
+        return not self._slots and not self._retired
 
-    def _renew(self, size: int) -> None:
-        self._retire()
+    def _made(self, size: int) -> list[Slot]:
         path = self._folder / f"ring-{next(_numbers)}"
         with telling_disk_full(path, SLOTS * size):
-            self._ring = Ring.create(path, SLOTS, size)
-        self._slots = [_Slot() for _ in range(SLOTS)]
-
-    def _retire(self) -> None:
-        if self._ring is not None and not _closed(self._ring):
-            self._retired.append(self._ring)
-        self._ring, self._slots = None, []
+            ring = Ring.create(path, SLOTS, size)
+        return [Slot(ring, index) for index in range(SLOTS)]
 
 
-def _closed(ring: Ring) -> bool:
+def _removed(slots: list[Slot]) -> bool:
     """Whether the ring could be closed: the socket lets go of its memory a moment after it is done with it."""
+    ring = slots[0].ring
+    if not all(slot.free() for slot in slots):
+        return False
     try:
         ring.close()
     except BufferError:
         return False
-    with contextlib.suppress(PermissionError):  # on Windows the worker still has it mapped: swept at the next start
+    with contextlib.suppress(PermissionError):  # on Windows others still have it mapped: swept at the next start
         ring.path.unlink(missing_ok=True)
     return True
 
 
 def sweep(folder: Path) -> None:
-    """Remove the rings of a server that died."""
+    """Remove the rings of a server that died, and the key to them."""
     for path in folder.glob("ring-*"):
-        with contextlib.suppress(PermissionError):  # on Windows, a worker that is about to end
+        with contextlib.suppress(PermissionError):  # on Windows, a process that is about to end
             path.unlink()

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 from backend.service.sessions import Session
-from backend.service.slots import Slots
+from backend.service.slots import Loan, Slot, Slots
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope, Part
 from shared.wire.messages import RenderFrames, RenderLive
@@ -38,7 +38,7 @@ class Shot:
     epoch: int  # of the stream: what was asked for before a reconnect goes nowhere
     request: str
     asked: RenderLive | RenderFrames
-    slot: int
+    slot: Slot
     live: Envelope | None = None
     take: Take | None = None
     row: int = 0
@@ -50,6 +50,7 @@ class Outgoing:
     """A frame, or a strip of one, ready to be sent."""
 
     shot: Shot
+    id: str
     parts: list[Part]
     strip: int
     last: bool
@@ -67,6 +68,7 @@ class Stream:
     takes: deque[Take] = field(default_factory=deque)
     outbox: deque[Outgoing] = field(default_factory=deque)
     under_way: deque[Outgoing] = field(default_factory=deque)  # sent, not acknowledged
+    loans: dict[str, Loan] = field(default_factory=dict)  # by the id of a frame whose mapped pixels are being copied
     drawing: list[Shot] = field(default_factory=list)
     live_next: bool = True
     rested: int = 0  # ticks for which there was nothing to do
@@ -84,12 +86,29 @@ class Stream:
         open_ends = len(self.under_way) + len(self.drawing) + len(self.outbox)
         self.credit = max(0, min(self.credit + frames, limits.CREDIT - open_ends))
 
-    def rewind(self) -> None:
-        """The client came back: what it did not acknowledge is drawn again, and credit starts from nothing."""
+    def loan(self, outgoing: Outgoing) -> Loan:
+        """The client reads a frame in its slot until it says otherwise."""
+        return self.loans.setdefault(outgoing.id, Loan())
+
+    def copied(self, frame: str) -> None:
+        """It says so."""
+        if loan := self.loans.pop(frame, None):
+            loan.done = True
+
+    def lose_touch(self) -> None:
+        """What is on its way will not be acknowledged, nor told to be copied: those slots are never used again."""
         self.epoch += 1
-        self.credit = 0
         self.under_way.clear()
         self.clear_outbox()
+        if self.loans:
+            self.slots.retire()
+        for frame in list(self.loans):
+            self.copied(frame)
+
+    def rewind(self) -> None:
+        """The client came back: what it did not acknowledge is drawn again, and credit starts from nothing."""
+        self.lose_touch()
+        self.credit = 0
         for take in self.takes:
             take.next = take.acknowledged
 
@@ -100,7 +119,7 @@ class Stream:
             if outgoing.strip == 0 and outgoing.shot.epoch == self.epoch:
                 self.credit += 1
             if outgoing.last:
-                self.slots.give_back(outgoing.shot.slot)
+                outgoing.shot.slot.give_back()
 
     def can_send(self) -> bool:
         """Whether the next message waits for nothing but the socket."""

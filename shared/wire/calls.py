@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import limits
-from .client import Client
+from .client import FEATURES, Client
 from .codec import Buffers, Envelope
 from .connection import Connection
 from .errors import WireError
@@ -47,9 +47,9 @@ _SILENCE_S = 5.0  # after which a job is asked whether something was missed
 _COME_BACK_S = 60.0  # how long a lost server is waited for
 
 
-def connect(connection: Connection, program: str = "") -> Client:
+def connect(connection: Connection, program: str = "", features: tuple[str, ...] = FEATURES) -> Client:
     """A client that is ready. Raises `WireError` after `limits.CONNECT_S` at the latest."""
-    client = Client(connection, program=program)
+    client = Client(connection, program=program, features=features)
     try:
         client.call(Ping())
     except BaseException:

@@ -17,13 +17,14 @@ from types import TracebackType
 import numpy as np
 import zmq
 
-from . import compression, limits
+from . import compression, limits, mapped
 from .codec import Buffers, Envelope, Part, encode
 from .connection import Connection
 from .errors import WireError
 from .link import Link, Waker, as_error
 from .messages import Error, Hello, Message, Welcome
 
+FEATURES = (*compression.FEATURES, mapped.FEATURE)
 _TURN_S = 0.25
 
 
@@ -55,13 +56,15 @@ class Client:
     post `RenderCredit` at each change to ready, and one for each frame consumed.
     """
 
-    def __init__(self, connection: Connection, *, session: str = "", program: str = "") -> None:
+    def __init__(
+        self, connection: Connection, *, session: str = "", program: str = "", features: tuple[str, ...] = FEATURES
+    ) -> None:
         self.session = session or str(uuid.uuid4())
         self.inbox: SimpleQueue[Envelope | StateChange] = SimpleQueue()
         self.state = "connecting"
         self.error: WireError | None = None
         self.welcome: Welcome | None = None
-        self._connection, self._program = connection, program
+        self._connection, self._program, self._features = connection, program, features
         self._requests: SimpleQueue[_Request] = SimpleQueue()
         self._waiting: dict[str, _Request] = {}
         self._waits = _back_off()
@@ -155,9 +158,8 @@ class Client:
         """One connection; ends by the `WireError` that tells why."""
         link = Link(context, self._connection, self._waker)
         try:
-            features = compression.FEATURES
-            hello = Hello(self.session, features=features, program=self._program, token=self._connection.token)
-            self.welcome = link.greet(hello)
+            token = self._connection.token
+            self.welcome = link.greet(Hello(self.session, features=self._features, program=self._program, token=token))
             self._waits = _back_off()
             self._become("ready", None)
             while True:

@@ -8,12 +8,14 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from . import compression, limits, messages
 from .errors import WireError
+from .mapped import FEATURE, Maps, Place
 from .schema import KINDS, Buffer, Message, from_json, is_text, to_json
 
 Part = bytes | memoryview
@@ -41,17 +43,18 @@ class Envelope:
     session: str = ""
 
 
-def encode(envelope: Envelope, pack: bool = False) -> list[Part]:
+def encode(envelope: Envelope, pack: bool = False, places: Mapping[str, Place] = MappingProxyType({})) -> list[Part]:
     """Parts for `send_multipart`; buffers are views of the arrays, which must not change before they are sent.
 
-    `pack` compresses large buffers, for a peer that announced `compression.FEATURES`.
+    `pack` compresses large buffers, for a peer that announced `compression.FEATURES`. Buffers in `places` lie there,
+    for a peer that has proven to be able to read them, and are not part of the message.
 
     Raises:
         WireError: the header or the buffers exceed the limits of the protocol, or an array is of another type.
     """
     described, parts = [], []
     for name, array in envelope.buffers.items():
-        entry, part = _described(name, array, pack)
+        entry, part = _described(name, array, pack, places.get(name))
         described.append(entry)
         parts.append(part)
     if sum(array.nbytes for array in envelope.buffers.values()) > limits.MESSAGE_BYTES:
@@ -70,18 +73,20 @@ def encode(envelope: Envelope, pack: bool = False) -> list[Part]:
     return [limits.MAGIC, text, *parts]
 
 
-def _described(name: str, array: np.ndarray, pack: bool) -> tuple[dict[str, Any], Part]:
+def _described(name: str, array: np.ndarray, pack: bool, place: Place | None) -> tuple[dict[str, Any], Part]:
     if array.dtype not in _NAMES:
         raise WireError("malformed", f"{name} is an array of {array.dtype}; only {', '.join(DTYPES)} travel.", name)
     entry = {"name": name, "dtype": _NAMES[array.dtype], "shape": list(array.shape), "nbytes": array.nbytes}
+    if place is not None:
+        return {**entry, "coding": FEATURE, "ring": place.ring, "offset": place.offset}, b""
     part = np.ascontiguousarray(array).reshape(-1).view("u1").data
     if not pack or array.nbytes < PACKED_FROM:
         return entry, part
     return {**entry, "coding": "zstd"}, compression.pack(part)
 
 
-def decode(parts: Sequence[Part]) -> Envelope:
-    """The message in `parts` (without a routing id). Its arrays are views of the parts.
+def decode(parts: Sequence[Part], maps: Maps | None = None) -> Envelope:
+    """The message in `parts` (without a routing id). Its arrays are views of the parts, or copies out of `maps`.
 
     Raises:
         WireError: whatever is wrong with it; `code` is version, unknown_kind, too_large, out_of_range or malformed.
@@ -95,7 +100,7 @@ def decode(parts: Sequence[Part]) -> Envelope:
         if not isinstance(text, str) or len(text) > limits.NAME_CHARS or not is_text(text):
             raise WireError("malformed", f"{name} must be a short text.", name)
     try:
-        return _envelope(header, parts[2:])
+        return _envelope(header, parts[2:], maps)
     except WireError as error:
         error.refused, error.re = header["id"], header["re"]
         raise
@@ -155,17 +160,19 @@ def _finite(text: str) -> float:
     return number
 
 
-def _envelope(header: dict[str, Any], parts: Sequence[Part]) -> Envelope:
+def _envelope(header: dict[str, Any], parts: Sequence[Part], maps: Maps | None) -> Envelope:
     cls = KINDS.get(header["kind"])
     if cls is None:
         raise WireError("unknown_kind", f"This side knows no message of kind {header['kind']!r}: update it.", "kind")
     message = from_json(cls, header.get("body", {}))
-    buffers = _buffers(cls.BUFFERS, header.get("buffers", []), parts)
+    buffers = _buffers(cls.BUFFERS, header.get("buffers", []), parts, maps)
     message.check(buffers)
     return Envelope(message, buffers, header["id"], header["re"], header["session"])
 
 
-def _buffers(wanted: dict[str, Buffer], described: Any, parts: Sequence[Part]) -> dict[str, np.ndarray]:
+def _buffers(
+    wanted: dict[str, Buffer], described: Any, parts: Sequence[Part], maps: Maps | None
+) -> dict[str, np.ndarray]:
     if not isinstance(described, list) or len(described) != len(parts):
         raise WireError("malformed", "The header must describe each buffer that follows.", "buffers")
     arrays: dict[str, np.ndarray] = {}
@@ -179,7 +186,7 @@ def _buffers(wanted: dict[str, Buffer], described: Any, parts: Sequence[Part]) -
         left -= nbytes
         if left < 0:
             raise _too_large(f"The buffers of a message may have {limits.MESSAGE_BYTES} bytes together.", name)
-        arrays[name] = np.frombuffer(_unpacked(name, entry, part, nbytes), dtype).reshape(shape)
+        arrays[name] = np.frombuffer(_unpacked(name, entry, part, nbytes, maps), dtype).reshape(shape)
     missing = [name for name, buffer in wanted.items() if name not in arrays and not buffer.optional]
     if missing:
         raise WireError("malformed", f"The buffer {missing[0]} is missing.", missing[0])
@@ -209,15 +216,24 @@ def _told(wanted: Buffer, sizes: dict[str, int]) -> str:
     return f"[{', '.join(letters)}]"
 
 
-def _unpacked(name: str, entry: dict[str, Any], part: Part, nbytes: int) -> Part:
+def _unpacked(name: str, entry: dict[str, Any], part: Part, nbytes: int, maps: Maps | None) -> Part:
     coding = entry.get("coding", "raw")
-    if coding not in ("raw", "zstd"):
-        raise WireError("malformed", f"{name} is packed in a way that this side does not know.", name)
     if coding == "zstd":
         return compression.unpack(part, nbytes)
+    if coding == FEATURE and maps is not None:
+        return maps.read(_place(name, entry), nbytes)
+    if coding != "raw":
+        raise WireError("malformed", f"{name} is packed in a way that this side does not know.", name)
     if len(part) != nbytes:
         raise WireError("malformed", f"{name} should have {nbytes} bytes, {len(part)} came.", name)
     return part
+
+
+def _place(name: str, entry: dict[str, Any]) -> Place:
+    ring, offset = entry.get("ring"), entry.get("offset")
+    if not isinstance(ring, str) or type(offset) is not int or not 0 <= offset < 2**53:
+        raise WireError("malformed", f"{name} names no place in a ring.", name)
+    return Place(ring, offset)
 
 
 def _too_large(message: str, field: str = "") -> WireError:

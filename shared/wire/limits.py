@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 MAGIC = b"VIVANT/1"
 
 HEADER_BYTES = 64 * 1024

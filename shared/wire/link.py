@@ -7,6 +7,7 @@ import math
 import socket
 import time
 from collections import deque
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -16,7 +17,8 @@ from . import limits
 from .codec import Envelope, Part, decode, encode
 from .connection import Connection
 from .errors import WireError
-from .messages import Bye, Error, Hello, Join, Ping, Welcome
+from .mapped import FEATURE, Maps
+from .messages import Bye, Error, FrameCopied, Hello, Join, Ping, Welcome
 from .sockets import CONTROL, FRAMES, client_socket, connect
 
 _FAREWELL_MS = 200
@@ -69,6 +71,7 @@ class Link:
         self._heard = self._spoke = time.monotonic()
         self._pinged: float | None = None  # when the ping went out that nothing has answered yet
         self._reached = self._greeted = False
+        self._maps: Maps | None = None
         self._control = client_socket(context, CONTROL, connection)
         self._frames = client_socket(context, FRAMES, connection)
         self._monitors = [one.get_monitor_socket(_WATCHED) for one in (self._control, self._frames)]
@@ -84,7 +87,9 @@ class Link:
         welcome = self._ask(self._control, Envelope(hello, session=hello.session), until)
         if not isinstance(welcome, Welcome):
             raise WireError("malformed", "The server answered the greeting with something else. Update both sides.")
-        self._ask(self._frames, Envelope(Join(hello.session, welcome.ticket), session=hello.session), until)
+        self._maps = _maps(welcome) if self._connection.loopback else None
+        proof = self._maps.proof(welcome.ticket) if self._maps is not None else ""
+        self._ask(self._frames, Envelope(Join(hello.session, welcome.ticket, proof), session=hello.session), until)
         self._greeted = True
         self._heard = self._spoke = time.monotonic()
         return welcome
@@ -101,7 +106,9 @@ class Link:
         if any(monitor in ready for monitor in self._monitors):
             self._control.poll(_LAST_WORDS_MS)  # what was sent before the connection broke comes first
             ready = self._poll(0)
-        came = [_receive(one) for one in (self._control, self._frames) if ready.get(one, 0) & zmq.POLLIN]
+        came = [_receive(self._control)] if ready.get(self._control, 0) & zmq.POLLIN else []
+        if ready.get(self._frames, 0) & zmq.POLLIN:
+            came.append(self._receive_frame())
         if came:
             self._heard, self._pinged = time.monotonic(), None
         else:
@@ -114,12 +121,22 @@ class Link:
         if farewell and self._greeted:
             self.queue(list(encode(Envelope(Bye()))))
             self._flush()
+        if self._maps is not None:
+            self._maps.close()
         for one in (self._control, self._frames):
             one.disable_monitor()
         for one in self._monitors:
             one.close(0)
         self._frames.close(0)
         self._control.close(_FAREWELL_MS if farewell else 0)
+
+    def _receive_frame(self) -> Envelope | WireError:
+        """A frame; if its pixels lay in mapped memory they are copied now, and the server is told so."""
+        came = _receive(self._frames, self._maps)
+        frame = came.refused if isinstance(came, WireError) else came.id
+        if self._maps is not None and frame:
+            self.queue(encode(Envelope(FrameCopied(frame))))
+        return came
 
     def _ask(self, one: zmq.Socket, question: Envelope, until: float) -> Any:
         self._poller.modify(one, zmq.POLLOUT)
@@ -189,9 +206,19 @@ class Link:
         return WireError("no_server", f"No server answers at {place}. Start it with `vivant serve`.", retryable=True)
 
 
-def _receive(one: zmq.Socket) -> Envelope | WireError:
+def _maps(welcome: Welcome) -> Maps | None:
+    """None where frames come in messages: nobody offered more, or the two sides do not share their files."""
+    if FEATURE not in welcome.features:
+        return None
     try:
-        return decode([part.buffer for part in one.recv_multipart(zmq.NOBLOCK, copy=False)])
+        return Maps(Path(welcome.mapped))
+    except OSError:  # behind a tunnel, or in a container
+        return None
+
+
+def _receive(one: zmq.Socket, maps: Maps | None = None) -> Envelope | WireError:
+    try:
+        return decode([part.buffer for part in one.recv_multipart(zmq.NOBLOCK, copy=False)], maps)
     except WireError as error:
         return error
 

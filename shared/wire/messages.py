@@ -70,6 +70,7 @@ class Welcome(Message):
     version: Name = ""  # of the package
     mock: bool = False
     loopback: bool = True  # the server's files lie on this computer: `AvatarImport` works
+    mapped: Text = ""  # path of the file whose reader may have frames in mapped memory; empty: not offered
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Join(Message):
     kind: ClassVar[str] = "join"
     session: Id
     ticket: Id
+    proof: MaybeSha256 = ""  # that the client has read `Welcome.mapped`; empty: frames shall come in messages
 
 
 @dataclass(frozen=True)
@@ -284,10 +286,14 @@ class JobCancel(Message):
 
 @dataclass(frozen=True)
 class JobResume(Message):
-    """Go on with an interrupted, failed (retryable) or cancelled job. Answered by `JobIs`."""
+    """Go on with an interrupted, failed (retryable) or cancelled job. Answered by `JobIs`.
+
+    Of a render the frames behind the first `done` come to who resumes it.
+    """
 
     kind: ClassVar[str] = "job.resume"
     job: Id
+    done: Annotated[int, Range(0, limits.JOB_FRAMES)] = 0  # frames that were consumed
 
 
 @dataclass(frozen=True)
@@ -548,6 +554,14 @@ class Frame(Message):
             raise WireError("out_of_range", "A frame belongs to a view or to a job.", "view")
 
 
+@dataclass(frozen=True)
+class FrameCopied(Message):
+    """The pixels of a frame are copied out of mapped memory: their slot may be used again. No answer."""
+
+    kind: ClassVar[str] = "frame.copied"
+    frame: Id  # id of its message
+
+
 # Server
 
 
@@ -573,6 +587,7 @@ class Status(Message):
     queued: Annotated[int, Range(0, 10_000)] = 0
     open_avatars: Annotated[int, Range(0, 10_000)] = 0
     clients: Annotated[int, Range(0, limits.CLIENTS)] = 0
+    mapped: Annotated[int, Range(0, limits.CLIENTS)] = 0  # of the clients, those with frames in mapped memory
     data_folder: Text = ""
     notes: Annotated[tuple[Text, ...], Length(16)] = ()  # fallbacks said aloud
 

@@ -1,5 +1,6 @@
 """Whose frame is drawn next, and what becomes of a client that is silent, under a clock of the tests' own."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,12 +11,14 @@ from backend.service.journal import Event, Job, Journal
 from backend.service.ledger import Ledger
 from backend.service.post import Sent
 from backend.service.relay import Relay
+from backend.service.same_host import SameHost
 from backend.service.sessions import Session, Sessions
+from backend.service.slots import SLOTS
 from backend.service.work import WorkFrame, WorkRender
 from shared.wire import limits
 from shared.wire.calls import new_id
-from shared.wire.codec import Envelope, decode
-from shared.wire.messages import JobInfo, RenderCredit
+from shared.wire.codec import Envelope
+from shared.wire.messages import Frame, FrameCopied, JobInfo, RenderCredit
 from tests.service.clock import FakeClock
 from tests.service.serving import motion, render_frames, render_live
 
@@ -24,12 +27,13 @@ class Sockets:
     """Takes frames, or not, and counts them by client."""
 
     def __init__(self):
-        self.taken, self.full = [], set()
+        self.taken, self.ids, self.full = [], [], set()
 
     def send_parts(self, routing, parts, track=False):
         if routing in self.full:
             return Sent.FULL, None
-        self.taken.append((routing, decode([bytes(part) for part in parts]).message))
+        self.ids.append(json.loads(parts[1])["id"])
+        self.taken.append((routing, Frame(**json.loads(parts[1])["body"])))
         return Sent.YES, SimpleNamespace(done=True)
 
     def send(self, routing, envelope):
@@ -63,7 +67,7 @@ class Stage:
         self.told: list[Event] = []
         ledger = Ledger(self.journal, lambda owner, event: self.told.append(event), self.clock)
         keys = SimpleNamespace(is_local=lambda owner: True, __contains__=lambda owner: True)
-        self.sessions = Sessions(self.sockets, keys, "token", self.clock)
+        self.sessions = Sessions(self.sockets, keys, "token", SameHost(data), self.clock)
         library = SimpleNamespace(owned=lambda owner, avatar: None, folder=lambda avatar: data / avatar)
         self.ledger = ledger
         self.relay = Relay(self.sockets, self.sessions, self.pool, ledger, library, data)
@@ -160,6 +164,31 @@ def test_22_what_a_client_held_is_given_back(stage, tmp_path):
     stage.draw()
     stage.relay.tick()
     assert not list(tmp_path.glob("ring-*"))
+
+
+def test_22_a_client_that_never_said_that_it_copied_leaves_no_ring(stage, tmp_path):
+    client = stage.client("a")
+    client.features = ("mapped",)
+    stage.render(client, 5)
+    while stage.draw():
+        pass
+    assert len(stage.sockets.taken) == SLOTS  # the others wait for a slot
+    stage.clock.pass_(limits.VANISHED_STATE_S + 1)
+    stage.sessions.tick()
+    stage.relay.tick()
+    assert not list(tmp_path.glob("ring-*"))
+
+
+def test_24_a_slot_is_drawn_into_again_when_its_client_has_copied_it(stage):
+    client = stage.client("a")
+    client.features = ("mapped",)
+    stage.render(client, 5)
+    while stage.draw():
+        pass
+    stage.relay.copied(client, Envelope(FrameCopied(new_id())))
+    assert not stage.draw()
+    stage.relay.copied(client, Envelope(FrameCopied(stage.sockets.ids[1])))
+    assert stage.draw() and not stage.draw()
 
 
 def test_23_after_a_reconnect_what_was_not_acknowledged_is_drawn_again_from_there(stage):

@@ -1,5 +1,7 @@
-"""One fixed message of each kind, and its bytes as version 1.0 wrote them. `python -m tests.shared.wire.golden` adds
-files for kinds that have none; it never changes one, for clients of that version are out there."""
+"""One fixed message of each kind, and its bytes as each version wrote them that wrote it otherwise than those before.
+
+`python -m tests.shared.wire.golden` adds what this version's folder lacks; it never changes a file, for clients of
+every version are out there."""
 
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from shared.wire.schema import Choice, Hex, Range, Uuid, _hints
 from tests.shared.wire.strategies import MESSAGES
 
 FOLDER = Path(__file__).parent / f"golden_{limits.MAJOR}_{limits.MINOR}"
+"""Of this version."""
 ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 _SIZES = {"F": 1, "C": 1, "E": 2, "H": 2, "W": 3, "N": 5}
 
@@ -70,12 +73,17 @@ def read(path):
     return [magic, header, *(bytes.fromhex(line.decode()) for line in buffers)]
 
 
+def versions(kind):
+    """The files of this kind, oldest version first."""
+    return sorted(FOLDER.parent.glob(f"golden_*_*/{kind}.txt"), key=lambda path: int(path.parent.name.split("_")[2]))
+
+
 def main():
     FOLDER.mkdir(exist_ok=True)
     for cls in MESSAGES:
-        path = FOLDER / f"{cls.kind}.txt"
-        if not path.exists():
-            write(path, encode(sample(cls)))
+        parts, path = encode(sample(cls)), FOLDER / f"{cls.kind}.txt"
+        if not path.exists() and [read(known) for known in versions(cls.kind)][-1:] != [parts]:
+            write(path, parts)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def rendered(connection):
     """The frames, and how many bytes came for them."""
     with (
         Proxy((connection.host, connection.frames_port)) as proxy,
-        calls.connect(replace(connection, frames_port=proxy.port)) as client,
+        calls.connect(replace(connection, frames_port=proxy.port), features=("zstd",)) as client,
     ):
         photo = calls.upload(client, png(np.zeros((64, 64, 3), np.uint8)))
         avatar, render = calls.new_id(), calls.new_id()
