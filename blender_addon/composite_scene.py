@@ -63,7 +63,7 @@ def fill_gaps(context: bpy.types.Context) -> None:
     for avatar in avatars_of(scene):
         folder = avatar_folder(scene, avatar)
         try:
-            frame_files.fill(folder, _covered(scene), camera.width, camera.height)
+            frame_files.fill(folder, _filled(scene), camera.width, camera.height)
         except OSError as error:
             raise VivantError(f"Cannot write {error.filename}: {error.strerror}. Choose another folder.") from error
 
@@ -77,6 +77,12 @@ def _covered(scene: bpy.types.Scene) -> range:
     """The scene's range and the rendered one, and a frame behind: Blender holds the last picture for ever."""
     frames = frames_of(scene)
     return range(min(max(scene.frame_start, 0), frames[0]), max(scene.frame_end, frames[-1]) + 2)
+
+
+def _filled(scene: bpy.types.Scene) -> range:
+    """A file more in front: it is the one that Blender 4.2 takes at every frame before the first."""
+    frames = _covered(scene)
+    return range(max(frames[0] - 1, 0), frames[-1] + 1)
 
 
 def _about_frames(context: bpy.types.Context) -> Iterator[str]:

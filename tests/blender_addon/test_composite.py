@@ -213,7 +213,7 @@ def test_every_frame_shows_its_own_picture_and_gaps_show_the_scene(composite, tm
     scene.vivant_render.folder = str(tmp_path / "frames")
     put_frames(tmp_path / "frames" / "Ada", [9, 10, 12])
     assert bpy.ops.vivant.insert_composite() == {"FINISHED"}
-    for frame in (9, 10, 11, 12, 13, 14, 20):  # 14 and 20 lie behind the range
+    for frame in (-3, 2, 8, 9, 10, 11, 12, 13, 14, 20):  # before, in and behind the range
         scene.frame_set(frame)
         picture = render(scene, tmp_path / f"out{frame}.exr")
         if frame in (9, 10, 12):
