@@ -62,8 +62,8 @@ def test_a_range_becomes_files_of_the_scenes_size(scene, tmp_path):
 
     assert bpy.ops.vivant.render_avatar() == {"FINISHED"}
     found = files(tmp_path)
-    assert list(found) == [f"frame_{frame:04d}.exr" for frame in range(1, 7)]  # the last one ends the sequence, empty
-    assert [bool(origin) for _, origin in found.values()] == [True] * 5 + [False]
+    assert list(found) == [f"frame_{frame:04d}.exr" for frame in range(7)]  # empty ones around the range
+    assert [bool(origin) for _, origin in found.values()] == [False, *[True] * 5, False]
     header = read_header(tmp_path / "frames" / "Ada" / "frame_0003.exr")
     assert (header.width, header.height) == SIZE
 
@@ -129,7 +129,7 @@ def test_camera_and_size_are_inputs_too(scene, tmp_path):
     before = files(tmp_path)
     scene.render.resolution_percentage = 50
     bpy.ops.vivant.render_avatar()
-    assert len(rendered(tmp_path, before)) == 6
+    assert len(rendered(tmp_path, before)) == 7
 
 
 def test_a_deleted_file_is_noticed(scene, tmp_path):
@@ -195,7 +195,7 @@ def test_frames_of_a_saved_file_lie_beside_it(scene, tmp_path):
     scene.vivant_render.folder = "//frames/"
     bpy.ops.vivant.render_avatar()
     bpy.ops.vivant.insert_composite()
-    assert len(files(tmp_path)) == 6
+    assert len(files(tmp_path)) == 7
     assert [image.filepath for image in bpy.data.images if image.source == "SEQUENCE"] == [
         "//frames/Ada/frame_0001.exr"
     ]
