@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
+from ._shared.camera import Camera
 from ._shared.errors import VivantError
 from ._shared.motion import Motion
 from ._shared.wire.messages import RenderFrames
@@ -75,31 +77,63 @@ def plans_of(context: bpy.types.Context) -> list[Plan]:
         VivantError: folder or range cannot be used, there is no camera that a pinhole could stand for, or an armature
             cannot be read.
     """
-    armatures, frames = avatars_of(context.scene), frames_of(context.scene)
-    folders = _folders(context.scene, armatures)
-    readers = [PoseReader(armature) for armature in armatures]
-    cameras = []
-    with closing(evaluated(context, armatures, frames)) as steps:
-        for depsgraph in steps:
-            cameras.append(camera_of(context.scene, depsgraph))
-            for reader in readers:
-                reader.read(depsgraph)
-    world_to_camera = np.stack([camera.world_to_camera for camera in cameras]).astype(np.float32)
-    K = np.stack([camera.K for camera in cameras]).astype(np.float32)
-    return [
-        Plan(
-            armature=armature.name,
-            avatar=armature[AVATAR_KEY],
-            folder=folder,
-            frames=tuple(frames),
-            width=cameras[0].width,
-            height=cameras[0].height,
-            motion=reader.motion(scene_fps(context.scene)),
-            world_to_camera=world_to_camera,
-            K=K,
-        )
-        for armature, reader, folder in zip(armatures, readers, folders, strict=True)
-    ]
+    reading = Reading(context)
+    reading.read(context, float("inf"))
+    return reading.plans()
+
+
+class Reading:
+    """What `plans_of` does, in pieces: between them the scene is as the user left it, and Blender can draw.
+
+    Raises:
+        VivantError: as `plans_of`, also later on.
+    """
+
+    def __init__(self, context: bpy.types.Context) -> None:
+        self.frames, self.done = frames_of(context.scene), 0
+        self._armatures = avatars_of(context.scene)
+        self._folders = _folders(context.scene, self._armatures)
+        self._readers = [PoseReader(armature) for armature in self._armatures]
+        self._cameras: list[Camera] = []
+        self._fps = scene_fps(context.scene)
+
+    def read(self, context: bpy.types.Context, seconds: float) -> bool:
+        """Read on for so long; whether there is more."""
+        try:
+            self._read(context, time.monotonic() + seconds)
+        except ReferenceError as error:
+            raise VivantError("The scene was undone while its frames were read. Render again.") from error
+        return self.done < len(self.frames)
+
+    def _read(self, context: bpy.types.Context, end: float) -> None:
+        with closing(evaluated(context, self._armatures, self.frames[self.done :])) as steps:
+            for depsgraph in steps:
+                self._cameras.append(camera_of(context.scene, depsgraph))
+                for reader in self._readers:
+                    reader.read(depsgraph)
+                self.done += 1
+                if time.monotonic() > end:
+                    break
+
+    def plans(self) -> list[Plan]:
+        """One for each avatar, when all is read."""
+        cameras = self._cameras
+        world_to_camera = np.stack([camera.world_to_camera for camera in cameras]).astype(np.float32)
+        K = np.stack([camera.K for camera in cameras]).astype(np.float32)
+        return [
+            Plan(
+                armature=armature.name,
+                avatar=armature[AVATAR_KEY],
+                folder=folder,
+                frames=tuple(self.frames),
+                width=cameras[0].width,
+                height=cameras[0].height,
+                motion=reader.motion(self._fps),
+                world_to_camera=world_to_camera,
+                K=K,
+            )
+            for armature, reader, folder in zip(self._armatures, self._readers, self._folders, strict=True)
+        ]
 
 
 def frames_of(scene: bpy.types.Scene) -> range:

@@ -16,13 +16,18 @@ from .composite import needs_avatar
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import OperatorReturnItems
 
+    from ..render_plan import Reading
     from ..render_run import RenderRun
 
 TICK_S = 0.1
+READ_S = 0.08  # of each tick, while a long range is read
 BACKEND_S = 90.0  # for a backend to start on a cold computer
 
 current: RenderRun | None = None
 """The newest run, for the panel; over or not."""
+
+reading: Reading | None = None
+"""Of the range that is about to be rendered."""
 
 
 class RenderAvatar(bpy.types.Operator):
@@ -45,7 +50,7 @@ class RenderAvatar(bpy.types.Operator):
             ensure_backend()
             run = start(context)
             session.wait(lambda: not _polled(run), float("inf"))
-            return self._finish(context, run)
+            return self._finish(context)
         except VivantError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -55,7 +60,7 @@ class RenderAvatar(bpy.types.Operator):
         if bpy.app.background:
             return self.execute(context)
         try:
-            self._run = start(context)
+            begin(context)
         except VivantError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -67,29 +72,31 @@ class RenderAvatar(bpy.types.Operator):
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[OperatorReturnItems]:
         """Go on at each tick of the timer."""
         if event.type == "ESC":
-            self._run.cancel()
+            cancel()
         elif event.type != "TIMER":
             return {"PASS_THROUGH"}
-        if self._run.poll():
-            if self._run.done != self._shown:
-                self._show(context)
-            return {"PASS_THROUGH"}
-        self._leave(context)
         try:
-            return self._finish(context, self._run)
+            if go_on(context):
+                if progress_text() != self._shown:
+                    self._show(context)
+                return {"PASS_THROUGH"}
+            result = self._finish(context)
         except VivantError as error:
+            cancel()
             self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+            result = {"CANCELLED"}
+        self._leave(context)
+        return result
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator: its window closes or a file is loaded."""
-        self._run.cancel()
+        cancel()
         self._leave(context)
 
     def _show(self, context: bpy.types.Context) -> None:
         """Tell the progress in status bar and panel."""
-        self._shown = self._run.done
-        context.workspace.status_text_set(f"{progress_text(self._run)}   ESC cancels")
+        self._shown = progress_text()
+        context.workspace.status_text_set(f"{self._shown}   ESC cancels")
         mirror.redraw()
 
     def _leave(self, context: bpy.types.Context) -> None:
@@ -97,7 +104,7 @@ class RenderAvatar(bpy.types.Operator):
         context.workspace.status_text_set(None)
         mirror.redraw()
 
-    def _finish(self, context: bpy.types.Context, run: RenderRun) -> set[OperatorReturnItems]:
+    def _finish(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
         """Tell how it went, and let the composite see the new files.
 
         Raises:
@@ -105,6 +112,10 @@ class RenderAvatar(bpy.types.Operator):
         """
         from .. import composite_scene
 
+        run = current
+        if run is None:
+            self.report({"INFO"}, "Rendering cancelled before the first frame")
+            return {"CANCELLED"}
         if run.state == "failed":
             raise VivantError(run.error)
         composite_scene.refresh(context)
@@ -127,14 +138,49 @@ class CancelRender(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
         """Stop; the operator that renders notices at its next tick."""
-        assert current is not None
-        current.cancel()
+        cancel()
         return {"FINISHED"}
 
 
 def is_running() -> bool:
     """Whether avatars are being rendered."""
-    return current is not None and current.state == "running"
+    return reading is not None or (current is not None and current.state == "running")
+
+
+def begin(context: bpy.types.Context) -> None:
+    """Begin to read what `go_on` then renders.
+
+    Raises:
+        VivantError: folder, range or an armature does not allow it.
+    """
+    global current, reading
+    from ..render_plan import Reading
+
+    current, reading = None, Reading(context)
+
+
+def go_on(context: bpy.types.Context) -> bool:
+    """Read, then render, a little at a time; whether there is more to do.
+
+    Raises:
+        VivantError: there is no camera, or an armature cannot be read.
+    """
+    global current, reading
+    from ..render_run import RenderRun
+
+    if reading is None:
+        return current is not None and current.poll()
+    if not reading.read(context, READ_S):
+        current, reading = RenderRun(reading.plans()), None
+    return True
+
+
+def cancel() -> None:
+    """Stop reading and rendering."""
+    global reading
+    reading = None
+    if current is not None:
+        current.cancel()
 
 
 def start(context: bpy.types.Context) -> RenderRun:
@@ -171,8 +217,13 @@ def _gave_up() -> bool:
     return client.state == "refused" if client is not None else not backend_process.is_starting()
 
 
-def progress_text(run: RenderRun) -> str:
-    """How far a run is, in words."""
+def progress_text() -> str:
+    """How far reading or rendering is, in words."""
+    run = current
+    if reading is not None:
+        return f"Vivant: reading frame {reading.done} of {len(reading.frames)}"
+    if run is None:
+        return ""
     rest = "" if run.eta_s is None else f", {run.eta_s:.0f} s to go"
     return f"Vivant: {run.done} of {run.total} frames{rest}"
 
@@ -182,7 +233,7 @@ def _polled(run: RenderRun) -> bool:
     before = run.done
     is_on = run.poll()
     if run.done != before:
-        print(progress_text(run), file=sys.stderr)
+        print(progress_text(), file=sys.stderr)
     return is_on
 
 
@@ -198,8 +249,7 @@ def register() -> None:
 def unregister() -> None:
     """Stop rendering and take the operators away."""
     global current
-    if current is not None:
-        current.cancel()
+    cancel()
     current = None
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -77,13 +77,13 @@ def job_progress(layout: Any, info: JobInfo) -> None:
 
 
 def progress_text(info: JobInfo) -> str:
-    """Stage, step and time left, as short as a sidebar needs it."""
+    """Stage, and time left or step, as short as a sidebar needs it; the bar behind it shows the step, too."""
     if info.state != "running":
         return info.message or info.state.capitalize()
     text = STAGES.get(info.stage, info.stage.capitalize() or "Starting")
-    if info.total > 1:
-        text += f" {info.step}/{info.total}"
-    return f"{text}, {time_left(info.eta_s)}" if info.eta_s >= 0 else text
+    if info.eta_s >= 0:
+        return f"{text}, {time_left(info.eta_s)}"
+    return f"{text} {info.step}/{info.total}" if info.total > 1 else text
 
 
 def time_left(seconds: float) -> str:

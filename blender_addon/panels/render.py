@@ -49,22 +49,26 @@ class RenderPanel(VivantPanel, bpy.types.Panel):
         frames.prop(source, "frame_end", text="End")
 
     def _draw_run(self, context: bpy.types.Context) -> None:
-        run = render_operators.current
-        if run is None or run.state != "running":
+        run, reading = render_operators.current, render_operators.reading
+        if reading is not None:
+            self._draw_progress(reading.done, len(reading.frames), "Reading the motion")
+        elif run is not None and run.state == "running":
+            left = "" if run.eta_s is None else f", {time_left(run.eta_s)}"
+            self._draw_progress(run.done, run.total, f"{run.done} of {run.total}{left}")
+        else:
             row = self.layout.row()
             row.scale_y = 1.3
             row.operator("vivant.render_avatar", icon="RENDER_ANIMATION")
-        if run is None:
-            return
-        if run.state == "running":
-            row = self.layout.row(align=True)
-            left = "" if run.eta_s is None else f", {time_left(run.eta_s)}"
-            compat.draw_progress(row, run.done / run.total, f"{run.done} of {run.total} frames{left}")
-            row.operator("vivant.cancel_render", text="", icon="CANCEL")
-        elif run.state == "failed":
+        if run is not None and run.state == "failed":
             problem(self.layout, context, run.error)
-        else:
-            self.layout.label(text=f"{run.state.capitalize()}: {run.done} of {run.total} frames are up to date")
+        elif run is not None and run.state != "running":
+            words = f"{run.state.capitalize()}: {run.done} of {run.total} frames are up to date"
+            sentence(self.layout, context, words, icon="INFO")
+
+    def _draw_progress(self, done: int, total: int, text: str) -> None:
+        row = self.layout.row(align=True)
+        compat.draw_progress(row, done / total, text)
+        row.operator("vivant.cancel_render", text="", icon="CANCEL")
 
     def _draw_composite(self, context: bpy.types.Context) -> None:
         layout, settings = self.layout, context.scene.vivant_render

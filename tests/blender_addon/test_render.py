@@ -36,6 +36,12 @@ def operators():
     return render
 
 
+def session():
+    from bl_ext.dev.vivant import session
+
+    return session
+
+
 def key_head(armature, turns):
     head = armature.pose.bones["head"]
     head.rotation_mode = "QUATERNION"
@@ -155,6 +161,41 @@ def test_a_cancelled_run_keeps_what_it_has_and_the_next_one_goes_on(scene, tmp_p
     assert bpy.ops.vivant.render_avatar() == {"FINISHED"}
     assert operators().current.rendered == 40 - len(kept)
     assert not set(rendered(tmp_path, before)) & set(kept)
+
+
+def test_a_long_range_is_read_in_pieces_between_which_the_scene_is_as_before(scene, monkeypatch):
+    monkeypatch.setattr(operators(), "READ_S", 0.0)  # a frame at a time
+    scene.frame_set(4)
+    operators().begin(bpy.context)
+    seen = []
+    while operators().reading is not None:
+        seen.append((operators().reading.done, scene.frame_current))
+        operators().go_on(bpy.context)
+    assert seen == [(done, 4) for done in range(5)]
+    assert session().wait(lambda: not operators().go_on(bpy.context), 30)
+    assert (operators().current.state, operators().current.rendered) == ("finished", 5)
+
+
+def test_reading_is_cancelled_without_a_trace(scene, tmp_path, monkeypatch):
+    monkeypatch.setattr(operators(), "READ_S", 0.0)
+    operators().begin(bpy.context)
+    operators().go_on(bpy.context)
+    assert bpy.ops.vivant.cancel_render() == {"FINISHED"}
+    assert not operators().go_on(bpy.context) and not operators().is_running()
+    assert not (tmp_path / "frames").exists()
+
+
+def test_an_undo_while_a_range_is_read_is_told(scene, monkeypatch):
+    monkeypatch.setattr(operators(), "READ_S", 0.0)
+    bpy.ops.ed.undo_push(message="one")
+    bpy.context.scene.vivant_render.occlude = False
+    bpy.ops.ed.undo_push(message="another")
+    operators().begin(bpy.context)
+    operators().go_on(bpy.context)
+    bpy.ops.ed.undo()
+    with pytest.raises(Exception, match="Render again"):
+        operators().go_on(bpy.context)
+    operators().cancel()
 
 
 def test_several_avatars_are_rendered_into_folders_of_their_own(scene, avatar, tmp_path):
