@@ -152,7 +152,7 @@ def viewport_numbers() -> dict[str, float]:
             shown[0] = shader.upload(packed)
 
         rows["upload_frame_ms"] = base.median_ms(upload, 30)
-        rows["draw_frame_ms"] = base.median_ms(lambda: shader.draw(shown[0], Matrix.Identity(4)), 30)
+        rows["draw_frame_ms"] = base.median_ms(lambda: shader.draw(shown, Matrix.Identity(4)), 30)
     session.unlisten("bench")
     return rows | {"frame_to_viewport_ms": sum(rows.values())}
 

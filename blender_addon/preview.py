@@ -242,7 +242,7 @@ def _draw() -> None:
 
 
 def draw(preview: Preview, projection: Any) -> None:
-    """Draw the newest pictures, far ones first; only a new one is brought to the GPU."""
+    """Draw the newest pictures; only a new one is brought to the GPU."""
     from . import preview_shader
 
     if preview.message:
@@ -251,8 +251,7 @@ def draw(preview: Preview, projection: Any) -> None:
         if not view.is_uploaded:
             view.picture, view.is_uploaded = preview_shader.upload(view.packed), True
     pictures = [view.picture for view in preview.views.values() if view.picture is not None]
-    for picture in sorted(pictures, key=lambda picture: picture.range, reverse=True):
-        preview_shader.draw(picture, projection)
+    preview_shader.draw(pictures, projection)
 
 
 @persistent

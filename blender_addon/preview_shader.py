@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +47,7 @@ void main()
   vec2 f = place - floor(place);
   vec4 a = texel(p), b = texel(p + ivec2(1, 0)), c = texel(p + ivec2(0, 1)), d = texel(p + ivec2(1, 1));
   vec4 rgba = mix(mix(a, b, f.x), mix(c, d, f.x), f.y);
-  if (rgba.a <= 0.0) {
+  if (rgba.a <= alphas.x || rgba.a > alphas.y) {
     discard;
   }
   float most = max(max(a.a, b.a), max(c.a, d.a)); /* where alpha is 0, depth means nothing */
@@ -60,6 +61,9 @@ void main()
   result = vec4(linear * rgba.a, rgba.a);
 }
 """
+
+ANY, SOLID, SOFT = (0.0, 2.0), (0.998, 2.0), (0.0, 0.998)  # 254 of 255 is soft
+"""Which pixels are drawn: alpha beyond the first and up to the second number."""
 
 _types: Any = gpu.types  # the stubs know no arguments of its constructors
 _drawer: tuple[Any, Any] | None = None
@@ -119,22 +123,33 @@ def upload(packed: Packed | None) -> Picture | None:
     return Picture(_texture(packed.colours), _texture(packed.depths), packed.rect, packed.range)
 
 
-def draw(picture: Picture, projection: Matrix) -> None:
-    """Draw into the bound framebuffer, whose depth is that of the scene under the same `projection`."""
-    shader, batch = _ready()
+def draw(pictures: Sequence[Picture], projection: Matrix) -> None:
+    """Draw into the bound framebuffer, whose depth is that of the scene under the same `projection`.
+
+    Of several avatars the depth of each pixel decides what is solid; soft edges, from far avatars to near ones, follow.
+    """
+    far_first = sorted(pictures, key=lambda picture: picture.range, reverse=True)
     gpu.state.depth_test_set("LESS_EQUAL")
-    gpu.state.depth_mask_set(True)
     gpu.state.blend_set("ALPHA_PREMULT")
+    for alphas in (SOLID, SOFT) if len(pictures) > 1 else (ANY,):
+        gpu.state.depth_mask_set(alphas != SOFT)  # an edge must not hide the edge behind it
+        for picture in far_first:
+            _draw(picture, projection, alphas)
+    gpu.state.blend_set("NONE")
+    gpu.state.depth_mask_set(False)
+    gpu.state.depth_test_set("NONE")
+
+
+def _draw(picture: Picture, projection: Matrix, alphas: tuple[float, float]) -> None:
+    shader, batch = _ready()
     shader.bind()
     shader.uniform_sampler("colours", picture.colours)
     shader.uniform_sampler("depths", picture.depths)
     shader.uniform_float("projection", projection)
     shader.uniform_float("rect", picture.rect)
     shader.uniform_float("range", picture.range)
+    shader.uniform_float("alphas", alphas)
     batch.draw(shader)
-    gpu.state.blend_set("NONE")
-    gpu.state.depth_mask_set(False)
-    gpu.state.depth_test_set("NONE")
 
 
 def forget() -> None:
@@ -163,6 +178,7 @@ def _compiled() -> gpu.types.GPUShader:
     info.push_constant("MAT4", "projection")
     info.push_constant("VEC4", "rect")
     info.push_constant("VEC2", "range")
+    info.push_constant("VEC2", "alphas")
     info.fragment_out(0, "VEC4", "result")
     if hasattr(info, "depth_write"):  # from 4.5 on; before, OpenGL takes gl_FragDepth as it comes
         info.depth_write("ANY")

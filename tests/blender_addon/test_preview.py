@@ -100,7 +100,7 @@ def test_a_frame_is_drawn_in_its_box_with_exact_colour_and_depth(shader):
 
     def draw(_):
         picture.append(shader.upload(shader.pack(frame(rgba, metres, x=10, y=7))))
-        shader.draw(picture[0], perspective())
+        shader.draw(picture, perspective())
 
     colour, depth = drawn(draw)
     box = colour[7:27, 10:40]
@@ -120,13 +120,29 @@ def test_half_transparent_pixels_blend_in_linear_light(shader):
     back = np.full((SIZE, SIZE, 4), 255, np.uint8)
 
     def draw(_):
-        for pixels, metres in ((back, 5.0), (grey, 3.0)):
-            depth = np.full((SIZE, SIZE), metres, np.float32)
-            shader.draw(shader.upload(shader.pack(frame(pixels, depth))), perspective())
+        shader.draw([uploaded(shader, back, 5.0), uploaded(shader, grey, 3.0)], perspective())
 
     colour, _ = drawn(draw)
     alpha = 128 / 255
     np.testing.assert_allclose(colour[..., 0], linear(64 / 128) * alpha + (1 - alpha), atol=1e-5)
+
+
+def uploaded(shader, pixels, metres):
+    """A picture of [S, S, 4] u1 at one distance or at [S, S] of them."""
+    return shader.upload(shader.pack(frame(pixels, np.broadcast_to(np.float32(metres), (SIZE, SIZE)))))
+
+
+def test_an_avatar_that_is_far_as_a_whole_lies_with_its_soft_edge_over_what_it_is_before(shader):
+    """Two interlocking avatars: the soft one is at 3 metres on the left and at 8 on the right, the solid one at 5."""
+    grey = np.full((SIZE, SIZE, 4), 64, np.uint8)
+    grey[..., 3] = 128
+    back = np.full((SIZE, SIZE, 4), 255, np.uint8)
+    metres = np.full((SIZE, SIZE), 3.0)
+    metres[:, SIZE // 2 :] = 8.0
+    colour, _ = drawn(lambda _: shader.draw([uploaded(shader, grey, metres), uploaded(shader, back, 5)], perspective()))
+    alpha = 128 / 255
+    np.testing.assert_allclose(colour[:, : SIZE // 2 - 1, 0], linear(64 / 128) * alpha + (1 - alpha), atol=1e-5)
+    np.testing.assert_allclose(colour[:, SIZE // 2 + 1 :, 0], 1, atol=1e-5)
 
 
 def test_what_stands_before_the_avatar_hides_it_in_the_viewport(shader):
@@ -145,7 +161,7 @@ def test_what_stands_before_the_avatar_hides_it_in_the_viewport(shader):
     def draw(offscreen):
         offscreen.draw_view3d(scene, scene.view_layers[0], space, region, looking_along_y, perspective())
         picture = shader.upload(shader.pack(frame(green, np.full((SIZE, SIZE), 6, np.float32))))
-        shader.draw(picture, perspective())
+        shader.draw([picture], perspective())
 
     colour, _ = drawn(draw)
     is_avatar = (colour[..., 1] > 0.99) & (colour[..., 0] < 0.01) & (colour[..., 2] < 0.01)
