@@ -1,5 +1,7 @@
 """The matte on a drawn figure whose alpha is known, and the choice of its provider."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,18 @@ def test_gap_between_arm_and_torso_is_cut(drawn):
     assert both.sum() / ((matte.alpha > 0.5) | (alpha > 0.5)).sum() > 0.95
     assert matte.alpha[100:160, 135:142].mean() < 0.1
     assert gaps(scene)[130, 138] and not skeleton(scene)[130, 138]
+
+
+def test_gap_is_cut_before_a_wall_in_about_the_mixed_colour_of_the_stripes(drawn):
+    """The edges of stripes, half the one and half the other colour, look like the wall."""
+    scene, alpha = drawn
+    light, dark = np.array([225, 225, 215]), np.array([65, 75, 115])
+    share = np.clip(0.5 + 4 * np.sin(np.arange(240) / 4), 0, 1)[:, None, None]
+    wall = (light + dark) / 2 + [-25, 12, -12]
+    rgb = alpha[..., None] * (share * light + (1 - share) * dark) + (1 - alpha[..., None]) * wall
+    noise = np.random.default_rng(0).normal(0, 3, rgb.shape)
+    matte = made_matte("mediapipe", replace(scene, rgb=np.clip(rgb + noise, 0, 255).astype(np.uint8)))
+    assert matte.alpha[100:160, 135:142].mean() < 0.1
 
 
 def test_background_does_not_bleed_into_the_colours():
