@@ -18,7 +18,7 @@ SENSOR_MM = 36.0
 def camera_of(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> Camera:
     """The scene's camera at its current frame, as evaluated: animation, markers and constraints count.
 
-    Exact to 1e-3 px for any fit, shift, size and pixel aspect. A render border does not crop it.
+    Exact to 1e-3 px for any fit, shift, size and pixel aspect; cropped if the scene crops to its render region.
 
     Raises:
         VivantError: there is no camera, or it is no perspective one.
@@ -39,7 +39,16 @@ def camera_of(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> Camera:
         depsgraph, x=width, y=height, scale_x=render.pixel_aspect_x, scale_y=render.pixel_aspect_y
     )
     matrix_world = np.array(evaluated.matrix_world.normalized())
-    return pinhole(np.array(projection), matrix_world, width, height)
+    camera = pinhole(np.array(projection), matrix_world, width, height)
+    return _cropped(camera, render) if render.use_border and render.use_crop_to_border else camera
+
+
+def _cropped(camera: Camera, render: bpy.types.RenderSettings) -> Camera:
+    """What lies in the render region, whose edges Blender truncates to whole pixels, counted from the bottom left."""
+    left, right = (int(np.float32(edge) * camera.width) for edge in (render.border_min_x, render.border_max_x))
+    bottom, top = (int(np.float32(edge) * camera.height) for edge in (render.border_min_y, render.border_max_y))
+    K = camera.K - np.array([[0, 0, left], [0, 0, camera.height - top], [0, 0, 0]])
+    return Camera(right - left, top - bottom, K, camera.world_to_camera)
 
 
 def pinhole(

@@ -101,8 +101,6 @@ def _about_frames(context: bpy.types.Context) -> Iterator[str]:
 
 def _about_scene(scene: bpy.types.Scene) -> Iterator[str]:
     render = scene.render
-    if render.use_border and render.use_crop_to_border:
-        yield "The render region crops the picture, the avatar's is whole: switch Crop to Render Region off"
     if render.use_sequencer and compat.has_strips(scene):
         yield "The video sequencer replaces the composite: switch Sequencer off in Post Processing"
     if scene.vivant_render.occlude and render.engine == compat.eevee() and not compat.V52:

@@ -138,6 +138,23 @@ def test_camera_and_size_are_inputs_too(scene, tmp_path):
     assert len(rendered(tmp_path, before)) == 7
 
 
+def test_a_picture_cropped_to_the_render_region_is_a_part_of_the_whole(scene, tmp_path):
+    scene.frame_end = 1
+    bpy.ops.vivant.render_avatar()
+    bpy.ops.vivant.insert_composite()
+    whole = render(scene, tmp_path / "whole.exr")
+    settings = scene.render
+    settings.use_border, settings.use_crop_to_border = True, True
+    settings.border_min_x, settings.border_max_x = 0.3, 0.75
+    settings.border_min_y, settings.border_max_y = 0.21, 0.93
+    bpy.ops.vivant.render_avatar()
+    part = render(scene, tmp_path / "part.exr")
+    left, right, bottom, top = 14, 36, 13, 59  # of 48 x 64 pixels
+    expected = whole[SIZE[1] - top : SIZE[1] - bottom, left:right]
+    assert part.shape == expected.shape and expected[..., 3].max() == 1
+    assert np.abs(part - expected).max() < 2e-3  # half floats
+
+
 def test_a_deleted_file_is_noticed(scene, tmp_path):
     bpy.ops.vivant.render_avatar()
     (tmp_path / "frames" / "Ada" / "frame_0002.exr").unlink()
