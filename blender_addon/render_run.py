@@ -141,6 +141,7 @@ class RenderRun:
 
     def _again(self) -> None:
         """Ask once more for what has not been written."""
+        self._stop_job()  # the files tell better than the backend what is missing
         self._close_writer()
         left = outdated(self._plan.folder, {frame: self._origins[self._plan.armature][frame] for frame in self._frames})
         self._batches.appendleft((self._plan, left))

@@ -18,8 +18,10 @@ from backend.service.journal import Journal
 from backend.service.ledger import Ledger, Step
 from backend.service.library import Library
 from backend.service.pool import Pool, Worker
+from backend.service.poses import Poses
 from backend.service.post import Post
 from backend.service.relay import Relay
+from backend.service.renders import Renders
 from backend.service.replay import Replays
 from backend.service.sessions import Session, Sessions
 from backend.service.slots import sweep
@@ -66,9 +68,18 @@ class House:
         self._assets = Assets(data, journal)
         self._library = Library(data, journal)
         self._foreman = Foreman(journal, self._ledger, pool, self._library, data, now)
-        self.relay = Relay(frames, sessions, pool, self._ledger, self._library, data)
+        self._renders = Renders(journal, self._ledger, Poses(data))
+        self.relay = Relay(frames, sessions, pool, self._renders, self._library, data)
         self._jobs = JobDesk(
-            data, journal, self._ledger, self._foreman, self.relay, self._replays, self._assets, background
+            data,
+            journal,
+            self._ledger,
+            self._foreman,
+            self.relay,
+            self._replays,
+            self._assets,
+            self._renders,
+            background,
         )
         self._avatars = AvatarDesk(journal, self._library, sessions, pool, background, self._reply, self._refuse)
         self._downloads = Downloads(data, journal, self._library, background, self._reply, self._refuse)
@@ -117,7 +128,7 @@ class House:
         self._assets.sweep()
         self._library.recover()
         self._foreman.recover()
-        self._drop_renders("The server was restarted. Ask for the frames that are missing.")
+        self._renders.recover()
 
     def hear(self, worker: Worker, parts: Sequence[Part]) -> None:
         """A worker said something."""
@@ -165,7 +176,7 @@ class House:
     def stop(self) -> None:
         """The server ends."""
         self._foreman.stop()
-        self._drop_renders("The server was stopped. Ask for the frames that are missing.")
+        self._renders.interrupt_all("The server was stopped. Resume to have the frames that are missing.")
 
     def _hear(self, worker: Worker, envelope: Envelope) -> None:
         said = envelope.message
@@ -193,13 +204,6 @@ class House:
         else:
             self.relay.lost(worker, reason)
             self._avatars.lost(worker)
-
-    def _drop_renders(self, why: str) -> None:
-        """Poses of a render lie in memory alone, so it cannot outlive the server."""
-        for state in ("running", "queued"):
-            for job in self._journal.jobs_in(state):
-                if job.info.task == "render":
-                    self._ledger.move(job.id, "failed", error_code="lost", error=why)
 
     def _reply(self, session: Session, envelope: Envelope, message: Message, buffers: Buffers) -> None:
         self._front.reply(session, envelope, message, buffers)

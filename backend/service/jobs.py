@@ -15,6 +15,7 @@ from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger
 from backend.service.orders import content_hash, needs, packed, photo_of
 from backend.service.relay import Relay
+from backend.service.renders import Renders
 from backend.service.replay import Replays
 from backend.service.sessions import Session
 from backend.service.states import RESUMABLE, START, is_final
@@ -50,11 +51,12 @@ class JobDesk:
         relay: Relay,
         replays: Replays,
         assets: Assets,
+        renders: Renders,
         background: Background,
     ) -> None:
         self._folder, self._journal, self._ledger = data / "jobs", journal, ledger
         self._foreman, self._relay, self._replays, self._assets = foreman, relay, replays, assets
-        self._background = background
+        self._renders, self._background = renders, background
 
     def submit(self, session: Session, envelope: Envelope) -> Message:
         """Register or build. The same again is answered with where it stands."""
@@ -82,6 +84,16 @@ class JobDesk:
         self._relay.take(session, asked, envelope.buffers)
         return answer
 
+    def _resume_render(self, session: Session, job: Job, done: int) -> Message:
+        """Its frames go to who resumes it, from the first one on that nobody has consumed."""
+        if job.info.state != "interrupted":
+            raise WireError("conflict", f"This render is {job.info.state}. Ask for frames with a new job.", "job")
+        self._relay.check_room(session)
+        kept = self._renders.resumed(job)
+        assert isinstance(kept.message, RenderFrames)
+        self._relay.take(session, kept.message, kept.buffers, min(max(done, job.info.step), job.info.total))
+        return JobIs(self._owned(session, job.id).info)
+
     def cancel(self, session: Session, envelope: Envelope) -> Message:
         """Stop it; what is final stays as it is."""
         asked = envelope.message
@@ -98,7 +110,9 @@ class JobDesk:
         job = self._owned(session, asked.job)
         if job.info.state in (START, "running"):
             return JobIs(job.info)
-        if job.info.task == "render" or job.info.state not in RESUMABLE or not job.info.retryable:
+        if job.info.task == "render":
+            return self._resume_render(session, job, asked.done)
+        if job.info.state not in RESUMABLE or not job.info.retryable:
             raise WireError("conflict", f"This job is {job.info.state} and cannot go on. Submit a new one.", "job")
         changes = {"error_code": "", "error": "", "retryable": False, "message": ""}
         return JobIs(self._ledger.move(job.id, START, deaths=0, **changes))
@@ -165,7 +179,10 @@ class JobDesk:
         if self._journal.avatar(info.job) is not None:
             raise WireError("conflict", "An avatar has this id. Take a new one.", "job")
         info = replace(info, last_event=1)
-        kept = b"" if info.task == "render" else request  # poses are many; who asked can ask again
+        kept = request
+        if info.task == "render":  # poses are many: they do not burden each look at the journal
+            self._renders.keep(info.job, request)
+            kept = b""
         self._ledger.add(Job(info, session.owner, content_hash(request), kept))
         return JobIs(info)
 

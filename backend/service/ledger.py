@@ -60,7 +60,7 @@ class Ledger:
         info = replace(_with_step(job.info, waiting, -1.0), state=state, eta_s=-1.0, **changes)
         if state == "finished":
             info = replace(info, step=info.total)
-        elif state == "queued":
+        elif state == "queued" and info.task != "render":  # which goes on in the middle of its only stage
             info = replace(info, stage="", step=0, total=0)
         return self._record(job, info, job.deaths if deaths is None else deaths, waiting)
 

@@ -22,7 +22,7 @@ from shared.rotations import axis_angles_from_matrices, matrices_from_axis_angle
 from shared.wire import calls
 from shared.wire.client import Client
 from shared.wire.codec import Buffers
-from shared.wire.limits import JOB_FRAMES, REPLY_S
+from shared.wire.limits import REPLY_S
 from shared.wire.messages import Frame, RenderCredit, RenderFrames, RenderLive
 
 
@@ -46,10 +46,7 @@ def render_motion(client: Client, avatar: str, arguments: Namespace, progress: P
         expression_names=motion.expression_names,
         name=arguments.motion.stem,
     )
-    buffers = {
-        **_posed(motion.full_pose[:JOB_FRAMES], motion.transl[:JOB_FRAMES], motion.expression[:JOB_FRAMES]),
-        **_seen(cameras),
-    }
+    buffers = {**_posed(motion.full_pose, motion.transl, motion.expression), **_seen(cameras)}
     arguments.out.mkdir(parents=True, exist_ok=True)
     for number, rgba, depth in calls.frames(client, request, buffers):
         _write(arguments.out / f"{number:06d}.{arguments.format}", rgba, depth)

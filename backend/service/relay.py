@@ -11,10 +11,10 @@ import numpy as np
 from backend.service.drawing import aimed, order
 from backend.service.framing import messages_of
 from backend.service.journal import Job
-from backend.service.ledger import Ledger, Step
 from backend.service.library import Library
 from backend.service.pool import Pool, Worker
 from backend.service.post import Post
+from backend.service.renders import Renders
 from backend.service.sending import deliver
 from backend.service.sessions import Session, Sessions
 from backend.service.slots import Slots
@@ -36,9 +36,9 @@ class Relay:
     """All streams."""
 
     def __init__(
-        self, post: Post, sessions: Sessions, pool: Pool, ledger: Ledger, library: Library, data: Path
+        self, post: Post, sessions: Sessions, pool: Pool, renders: Renders, library: Library, data: Path
     ) -> None:
-        self._post, self._sessions, self._pool, self._ledger = post, sessions, pool, ledger
+        self._post, self._sessions, self._pool, self._renders = post, sessions, pool, renders
         self._library, self._data = library, data
         self._streams: dict[str, Stream] = {}
         self._turn: deque[Stream] = deque()
@@ -84,13 +84,20 @@ class Relay:
     def check(self, session: Session, asked: RenderFrames) -> None:
         """Raise `WireError` if this render cannot be taken."""
         self._library.owned(session.owner, asked.avatar)
+        self.check_room(session)
+
+    def check_room(self, session: Session) -> None:
+        """Raise `WireError` if too many renders wait already."""
         if len(self._stream(session).takes) >= TAKES:
             raise WireError("busy", f"{TAKES} renders of yours are waiting already.", retryable=True)
 
-    def take(self, session: Session, asked: RenderFrames, buffers: Buffers) -> None:
-        """A render job begins to wait for its turn. Its poses are copied, for they lie in the message that came."""
+    def take(self, session: Session, asked: RenderFrames, buffers: Buffers, done: int = 0) -> None:
+        """A render job begins to wait for its turn, behind its first `done` frames.
+
+        Its poses are copied, for they lie in the message that came.
+        """
         owned = {name: np.array(array) for name, array in buffers.items()}
-        self._stream(session).takes.append(Take(asked.job, asked, owned))
+        self._stream(session).takes.append(Take(asked.job, asked, owned, next=done, acknowledged=done, told=done))
         self.pump()
 
     def cancel(self, job: Job) -> None:
@@ -98,7 +105,7 @@ class Relay:
         for stream in self._streams.values():
             for take in [take for take in stream.takes if take.job == job.id]:
                 self._remove(stream, take)
-        self._ledger.move(job.id, "cancelled", message="")
+        self._renders.cancel(job.id)
 
     # What workers say
 
@@ -111,6 +118,8 @@ class Relay:
         if shot.dropped or shot.epoch != shot.stream.epoch:
             self._discard(shot)
         else:
+            if shot.take is not None:
+                shot.take.deaths = 0
             shot.stream.outbox.extend(messages_of(shot, drawn))
         self.pump()
 
@@ -191,8 +200,7 @@ class Relay:
             del stream.live[shot.asked.view]
         else:
             if not shot.take.started:
-                self._ledger.move(shot.take.job, "running")
-                shot.take.started = True
+                self._renders.begin(shot.take)
             shot.take.drawing, shot.take.next = True, shot.row + 1
         stream.live_next = shot.take is not None
         stream.credit -= 1
@@ -203,13 +211,11 @@ class Relay:
 
     def _settle(self, stream: Stream) -> None:
         """Tell how far takes are, finish those whose frames were all consumed."""
-        for take in [take for take in stream.takes if take.started]:
-            if take.acknowledged == len(take):
-                self._ledger.move(take.job, "finished", stage="render", total=len(take))
+        for take in list(stream.takes):
+            if not take.started and take.acknowledged == len(take):
+                self._renders.begin(take)  # resumed behind its last frame
+            if take.started and self._renders.tell(take):
                 self._remove(stream, take)
-            elif take.acknowledged != take.told:
-                take.told = take.acknowledged
-                self._ledger.progress(take.job, Step("render", take.acknowledged, len(take)))
 
     def _give_up_without_workers(self) -> None:
         trouble = self._pool.trouble("render")
@@ -253,7 +259,7 @@ class Relay:
             self._refuse(stream, source, error)
 
     def _fail_take(self, stream: Stream, take: Take, error: WireError) -> None:
-        self._ledger.move(take.job, "failed", error_code=error.code, error=error.message)
+        self._renders.fail(take.job, error)
         self._remove(stream, take)
 
     def _refuse(self, stream: Stream, envelope: Envelope, error: WireError) -> None:
@@ -278,9 +284,9 @@ class Relay:
     def _freed(self, session: Session) -> None:
         stream = self._streams.pop(session.id)
         self._turn.remove(stream)
-        words = "The client was away for too long. Ask for the frames that are missing."
         for take in list(stream.takes):
-            self._fail_take(stream, take, WireError("lost", words))
+            self._renders.vanished(take)
+            self._remove(stream, take)
         stream.lose_touch()
         self._leftover.append(stream.slots)
 

@@ -36,7 +36,7 @@ from shared.wire.connection import LOOPBACK, Connection, connection_file, save_c
 from shared.wire.errors import WireError
 from shared.wire.messages import Ok
 from shared.wire.schema import Message
-from shared.wire.sockets import CONTROL, FRAMES, ZAP_DOMAIN, bind, server_socket
+from shared.wire.sockets import CONTROL, FRAMES, ZAP_DOMAIN, bind, new_context, server_socket
 
 WORKER = (sys.executable, "-m", "backend.service.worker")
 WORK_DOMAIN = b"vivant-work"
@@ -73,7 +73,7 @@ class Server:
         _log_to(self._data / "logs")
         self._stopping = False
         self._journal = Journal(self._data / "journal.sqlite")
-        self._context = zmq.Context()
+        self._context = new_context()
         self._background = Background()
         self._same_host = SameHost(self._data)
         self._open_sockets(now)

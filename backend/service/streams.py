@@ -22,7 +22,7 @@ class Take:
     next: int = 0  # row to draw
     acknowledged: int = 0  # rows that the client consumed
     drawing: bool = False
-    deaths: int = 0  # of workers
+    deaths: int = 0  # of workers over the frame that is next
     started: bool = False
     told: int = 0  # acknowledged rows that its owner knows of
 

@@ -24,7 +24,7 @@ from ..wire.errors import WireError
 from ..wire.link import Waker
 from ..wire.messages import Bye, Error, Frame, Hello, Join, Ok, ServerStop, Welcome
 from ..wire.schema import Message
-from ..wire.sockets import CONTROL, FRAMES, ZAP_DOMAIN, bind, has_curve, server_socket
+from ..wire.sockets import CONTROL, FRAMES, ZAP_DOMAIN, bind, has_curve, new_context, server_socket
 from .desk import Answer, Desk
 from .streams import Stream
 
@@ -93,7 +93,7 @@ class MockServer:
     # The thread
 
     def _run(self) -> None:
-        context = zmq.Context()
+        context = new_context()
         with _authenticated(context, self._allowed):
             self._control, self._frames = (
                 server_socket(context, channel, self._secret, 0) for channel in (CONTROL, FRAMES)

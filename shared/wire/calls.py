@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from . import limits
+from .batches import batches
 from .client import FEATURES, Client
 from .codec import Buffers, Envelope
 from .connection import Connection
@@ -30,6 +31,7 @@ from .messages import (
     JobEvent,
     JobEvents,
     JobInfo,
+    JobResume,
     Message,
     Ping,
     RenderCredit,
@@ -123,24 +125,32 @@ def frames(
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:  # number; [H, W, 4] u1 or f2; [H, W] f4 metres
     """Render and give each frame as full pictures, in order. Depth is undefined where alpha is 0.
 
-    Leaving the iterator before its end cancels the job.
+    A range too long for one job becomes several, one after the other. Leaving the iterator before its end cancels the
+    one that runs. A job that its server or its worker left behind is resumed.
     """
     _attend(client)
-    client.call(request, buffers)
     client.post(RenderCredit(CREDIT))
-    left = len(buffers["full_pose"])
+    for part, rows in batches(request, buffers):
+        client.call(part, rows)
+        yield from _frames_of(client, part, len(rows["full_pose"]))
+
+
+def _frames_of(
+    client: Client, request: RenderFrames, count: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:  # as `frames`
+    done = 0
     try:
-        for number in range(request.first, request.first + left):
-            picture = _picture(client, request.job, number)
-            left -= 1
-            yield number, *picture
+        for done in range(count):
+            yield request.first + done, *_picture(client, request, done)
+        done = count
     finally:
-        if left and client.state == "ready":
+        if done < count and client.state == "ready":
             client.send(JobCancel(request.job))
 
 
-def _picture(client: Client, job: str, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """One frame of a job, put together from its strips; others were seen before and are passed over."""
+def _picture(client: Client, request: RenderFrames, done: int) -> tuple[np.ndarray, np.ndarray]:
+    """The frame behind the first `done`, put together from its strips; others were seen before and are passed over."""
+    job, number = request.job, request.first + done
     missing = -1
     while missing:
         came = _next(client, CREDIT)
@@ -149,7 +159,7 @@ def _picture(client: Client, job: str, number: int) -> tuple[np.ndarray, np.ndar
             continue
         message = came.message
         if isinstance(message, JobEvent) and message.info.job == job:
-            _refuse_failure(message.info)
+            _keep_going(client, message.info, done)
         if not isinstance(message, Frame):
             continue
         if message.job == job and message.number == number:
@@ -218,8 +228,10 @@ def _next(client: Client, credit: int = 0) -> Envelope | None:
             return None
 
 
-def _refuse_failure(info: JobInfo) -> None:
-    if info.state in ("failed", "cancelled", "interrupted"):
+def _keep_going(client: Client, info: JobInfo, done: int) -> None:
+    if info.state == "interrupted":
+        client.call(JobResume(info.job, done))
+    elif info.state in ("failed", "cancelled"):
         _finished(info)
 
 

@@ -23,6 +23,7 @@ from .connection import Connection
 from .errors import WireError
 from .link import Link, Waker, as_error
 from .messages import Error, Hello, Message, Welcome
+from .sockets import new_context
 
 FEATURES = (*compression.FEATURES, mapped.FEATURE)
 _TURN_S = 0.25
@@ -133,7 +134,7 @@ class Client:
     # The thread
 
     def _run(self) -> None:
-        context = zmq.Context()
+        context = new_context()
         over = WireError("closed", "The client was closed.")
         try:
             while True:

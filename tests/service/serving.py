@@ -143,4 +143,4 @@ def drain(client, seconds=0.0):
 
 
 if __name__ == "__main__":
-    Server(ServeSettings(Path(sys.argv[1]), worker=FAKE_WORKER)).run(sys.stdout)
+    Server(ServeSettings(Path(sys.argv[1]), port=int((sys.argv[2:] or [0])[0]), worker=FAKE_WORKER)).run(sys.stdout)

@@ -16,7 +16,7 @@ from shared.wire import calls, limits
 from shared.wire.client import Client
 from shared.wire.codec import Envelope, decode, encode
 from shared.wire.messages import Error, Frame, Hello, Join, RenderCredit, StatusGet, Welcome
-from shared.wire.sockets import CONTROL, FRAMES, client_socket, connect
+from shared.wire.sockets import CONTROL, FRAMES, client_socket, connect, new_context
 from tests.service.serving import ROOT, drain, motion, render_frames, render_live, serving, submit, until, until_state
 from tests.shared.wire.proxy import Proxy
 
@@ -90,7 +90,7 @@ def test_a_listed_remote_key_is_not_offered_it(server):
 
 def test_8_a_wrong_proof_is_refused(server):
     connection, session = server.connection(), calls.new_id()
-    context = zmq.Context()
+    context = new_context()
     control, frames = (client_socket(context, channel, connection) for channel in (CONTROL, FRAMES))
 
     def ask(socket, channel, message):

@@ -5,7 +5,6 @@ import signal
 import sys
 
 import pytest
-import zmq
 
 from backend.service.keys import new_pair
 from backend.service.pool import RESTART_S, SILENCE_S, START_S, STARTS_TRIED, Pool
@@ -13,7 +12,7 @@ from backend.service.post import Post
 from backend.service.zap import Gate
 from shared.wire.codec import decode
 from shared.wire.limits import PING_S
-from shared.wire.sockets import CONTROL, ZAP_DOMAIN, bind, server_socket
+from shared.wire.sockets import CONTROL, ZAP_DOMAIN, bind, new_context, server_socket
 from tests.service.clock import FakeClock
 from tests.service.serving import FAKE_WORKER, until
 
@@ -25,7 +24,7 @@ class Watched:
     """A pool with its socket, and what it reported."""
 
     def __init__(self, data, command):
-        keys, self.context, self.clock, self.lost = set(), zmq.Context(), FakeClock(), []
+        keys, self.context, self.clock, self.lost = set(), new_context(), FakeClock(), []
         self.gate = Gate(self.context, {ZAP_DOMAIN.encode(): keys})
         pair = new_pair()
         self.socket = server_socket(self.context, CONTROL, pair.secret, linger_ms=0)

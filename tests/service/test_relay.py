@@ -9,8 +9,10 @@ import zmq
 
 from backend.service.journal import Event, Job, Journal
 from backend.service.ledger import Ledger
+from backend.service.poses import Poses
 from backend.service.post import Sent
 from backend.service.relay import Relay
+from backend.service.renders import Renders
 from backend.service.same_host import SameHost
 from backend.service.sessions import Session, Sessions
 from backend.service.slots import SLOTS
@@ -70,7 +72,8 @@ class Stage:
         self.sessions = Sessions(self.sockets, keys, "token", SameHost(data), self.clock)
         library = SimpleNamespace(owned=lambda owner, avatar: None, folder=lambda avatar: data / avatar)
         self.ledger = ledger
-        self.relay = Relay(self.sockets, self.sessions, self.pool, ledger, library, data)
+        renders = Renders(self.journal, ledger, Poses(data))
+        self.relay = Relay(self.sockets, self.sessions, self.pool, renders, library, data)
 
     def client(self, name, credit=limits.CREDIT):
         session = Session(name, "ada", True, name.encode(), self.clock(), frames=name.encode())
@@ -151,8 +154,8 @@ def test_22_live_frames_of_a_silent_client_end_after_six_seconds_and_its_renders
     assert stage.sessions.get("a") is client
     stage.clock.pass_(limits.VANISHED_STATE_S)
     stage.sessions.tick()
-    assert stage.sessions.get("a") is None and stage.state(job) == "failed"
-    assert stage.journal.job(job).info.error_code == "lost"
+    assert stage.sessions.get("a") is None and stage.state(job) == "interrupted"
+    assert stage.journal.job(job).info.retryable
 
 
 def test_22_what_a_client_held_is_given_back(stage, tmp_path):

@@ -38,7 +38,7 @@ from shared.wire.messages import (
     Ping,
     ServerStop,
 )
-from shared.wire.sockets import CONTROL, FRAMES, client_socket, connect
+from shared.wire.sockets import CONTROL, FRAMES, client_socket, connect, new_context
 from tests.service.serving import PHOTO, drain, motion, render_frames, render_live, serving, submit, until, until_state
 
 
@@ -111,7 +111,7 @@ def test_08_a_key_that_is_not_listed_is_told_so_and_gets_nothing(server):
 
 
 def test_08_without_keys_or_with_a_wrong_server_key_nothing_comes(server):
-    context = zmq.Context()
+    context = new_context()
     plain = replace(server.connection(), server_key="", public_key="", secret_key="")
     wrong = replace(server.connection(), server_key=zmq.curve_keypair()[0].decode())
     for connection in (plain, wrong):
@@ -134,7 +134,7 @@ def test_08_a_replayed_hello_under_another_key_does_not_take_the_session(server,
 
 
 def test_08_a_ticket_is_worth_nothing_under_another_key(server, ada, bob_file):
-    context = zmq.Context()
+    context = new_context()
     connection = replace(load_connection(bob_file), frames_port=server.connection().frames_port)
     answer = ask(raw(context, connection, FRAMES), Join(ada.session, ada.welcome.ticket))
     assert isinstance(answer, Error) and answer.code == "not_allowed"
@@ -142,7 +142,7 @@ def test_08_a_ticket_is_worth_nothing_under_another_key(server, ada, bob_file):
 
 
 def test_nothing_is_heard_before_hello(server):
-    context = zmq.Context()
+    context = new_context()
     sock = raw(context, server.connection())
     assert ask(sock, JobList()).code == "unknown_session"
     assert ask(sock, Ping()).code == "unknown_session"
@@ -150,7 +150,7 @@ def test_nothing_is_heard_before_hello(server):
 
 
 def test_01_nonsense_is_answered_ten_times_and_then_ignored(server, ada):
-    context = zmq.Context()
+    context = new_context()
     sock = raw(context, server.connection())
     for _ in range(limits.MALFORMED_BEFORE_IGNORED):
         sock.send_multipart([b"VIVANT/1", b"{"])
@@ -161,7 +161,7 @@ def test_01_nonsense_is_answered_ten_times_and_then_ignored(server, ada):
 
 
 def test_04_a_part_over_the_limit_cuts_that_peer_and_no_other(server, ada):
-    context = zmq.Context()
+    context = new_context()
     sock = raw(context, server.connection())
     sock.send_multipart([b"VIVANT/1", bytes(limits.CONTROL_PART_BYTES + 1)])
     assert not sock.poll(500)
@@ -170,7 +170,7 @@ def test_04_a_part_over_the_limit_cuts_that_peer_and_no_other(server, ada):
 
 
 def test_06_another_major_version_is_told_which_side_is_older(server):
-    context = zmq.Context()
+    context = new_context()
     session = new_id()
     older = ask(raw(context, server.connection()), Hello(session, major=0))
     newer = ask(raw(context, server.connection()), Hello(session, major=2))

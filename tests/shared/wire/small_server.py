@@ -12,7 +12,7 @@ from shared.wire import messages as m
 from shared.wire.codec import Envelope, decode, encode
 from shared.wire.connection import Connection
 from shared.wire.errors import WireError
-from shared.wire.sockets import CONTROL, FRAMES, ZAP_DOMAIN, bind, server_socket
+from shared.wire.sockets import CONTROL, FRAMES, ZAP_DOMAIN, bind, new_context, server_socket
 
 
 class SmallServer:
@@ -45,7 +45,7 @@ class SmallServer:
         self._outgoing.append(Envelope(message, buffers or {}))
 
     def _run(self):
-        context = zmq.Context()
+        context = new_context()
         authenticator = ThreadAuthenticator(context)
         authenticator.start()
         allowed = self.keys[1][0]
