@@ -1,4 +1,4 @@
-"""Work with large files beside the loop: hashing, copying, deleting must not delay an answer to a ping."""
+"""Work beside the loop: hashing and copying files, packing frames must not delay an answer to a ping."""
 
 from __future__ import annotations
 
@@ -12,15 +12,25 @@ from shared.wire.link import Waker
 T = TypeVar("T")
 
 
+LANES = ("files", "frames")
+"""A frame does not wait until a folder is copied."""
+
+
 class Background:
-    """One thread, one task after the other; what is done with a result is done by the loop."""
+    """A thread for each lane, one task after the other; what is done with a result is done by the loop, in order."""
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, "files")
+        self._executors = {lane: ThreadPoolExecutor(1, lane) for lane in LANES}
         self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.waker = Waker()
 
-    def run(self, work: Callable[[], T], then: Callable[[T], None], failed: Callable[[Exception], None]) -> None:
+    def run(
+        self,
+        work: Callable[[], T],
+        then: Callable[[T], None],
+        failed: Callable[[Exception], None],
+        lane: str = "files",
+    ) -> None:
         """Let the thread do `work`; the loop later calls `then` with its result, or `failed`."""
 
         def finish(future: Future[T]) -> None:
@@ -32,7 +42,7 @@ class Background:
                 self._done.put(lambda: failed(error))
             self.waker.wake()
 
-        self._executor.submit(work).add_done_callback(finish)
+        self._executors[lane].submit(work).add_done_callback(finish)
 
     def collect(self) -> None:
         """In the loop: deal with everything that is done."""
@@ -41,8 +51,9 @@ class Background:
             self._done.get()()
 
     def close(self) -> None:
-        """Finish the task that runs, drop those that wait."""
-        self._executor.shutdown(cancel_futures=True)
+        """Finish the tasks that run, drop those that wait."""
+        for executor in self._executors.values():
+            executor.shutdown(cancel_futures=True)
         self.waker.close()
 
 

@@ -136,7 +136,8 @@ def _cancel(client: Client, arguments: Namespace, progress: Progress) -> Iterabl
 
 
 def _resume(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
-    job = _job_id(client, arguments.job)
+    built = [info.job for info in ask(client, JobList(), Jobs).jobs if info.task != "render"]
+    job = _complete(arguments.job, built, "build or fit")  # the frames of a render go to the program that asks for them
     since = ask(client, JobResume(job), JobIs).info.last_event
     return _followed(client, job, progress, since)
 

@@ -14,13 +14,19 @@ from shared.wire.messages import Frame, RenderFrames, RenderLive
 from shared.wire.pixels import strips
 
 
+def is_packed(shot: Shot) -> bool:
+    """Whether the frame is compressed, which takes longer than a loop may be kept waiting."""
+    session = shot.stream.session
+    return "zstd" in session.features and not session.local
+
+
 def messages_of(shot: Shot, drawn: WorkFrame) -> list[Outgoing]:
-    """The frame as messages of at most `limits.FRAME_PART_BYTES`, whose pixels lie in the slot."""
+    """The frame as messages of at most `limits.FRAME_PART_BYTES`, whose pixels lie in the slot or are packed."""
     rgba, depth = _pictures(shot, drawn)
     row_bytes = drawn.box_width * (rgba.itemsize * 4 + depth.itemsize)
     rows = strips(drawn.box_height, row_bytes, limits.FRAME_PART_BYTES)
     session = shot.stream.session
-    pack, mapped = "zstd" in session.features and not session.local, FEATURE in session.features
+    pack, mapped = is_packed(shot), FEATURE in session.features
     messages = []
     for strip, (first, last) in enumerate(rows):
         buffers = {"rgba": rgba[first:last], "depth": depth[first:last]}

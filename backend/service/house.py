@@ -69,7 +69,7 @@ class House:
         self._library = Library(data, journal)
         self._foreman = Foreman(journal, self._ledger, pool, self._library, data, now)
         self._renders = Renders(journal, self._ledger, Poses(data))
-        self.relay = Relay(frames, sessions, pool, self._renders, self._library, data)
+        self.relay = Relay(frames, sessions, pool, self._renders, self._library, background, data)
         self._jobs = JobDesk(
             data,
             journal,

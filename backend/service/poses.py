@@ -44,7 +44,9 @@ class Poses:
         path = self._folder / job.id
         request = path.read_bytes() if path.exists() else b""
         if content_hash(request) != job.content:
-            raise WireError("unknown_file", "The poses of this render are lost. Ask for its frames with a new job.", "job")
+            raise WireError(
+                "unknown_file", "The poses of this render are lost. Ask for its frames with a new job.", "job"
+            )
         return unpacked(request)
 
     def drop(self, job: str) -> None:

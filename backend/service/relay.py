@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from backend.service.background import Background
 from backend.service.drawing import aimed, order
-from backend.service.framing import messages_of
+from backend.service.framing import is_packed, messages_of
 from backend.service.journal import Job
 from backend.service.library import Library
 from backend.service.pool import Pool, Worker
@@ -18,7 +19,7 @@ from backend.service.renders import Renders
 from backend.service.sending import deliver
 from backend.service.sessions import Session, Sessions
 from backend.service.slots import Slots
-from backend.service.streams import Shot, Stream, Take
+from backend.service.streams import Outgoing, Shot, Stream, Take
 from backend.service.work import WorkFrame, WorkRefused
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope
@@ -36,10 +37,17 @@ class Relay:
     """All streams."""
 
     def __init__(
-        self, post: Post, sessions: Sessions, pool: Pool, renders: Renders, library: Library, data: Path
+        self,
+        post: Post,
+        sessions: Sessions,
+        pool: Pool,
+        renders: Renders,
+        library: Library,
+        background: Background,
+        data: Path,
     ) -> None:
         self._post, self._sessions, self._pool, self._renders = post, sessions, pool, renders
-        self._library, self._data = library, data
+        self._library, self._background, self._data = library, background, data
         self._streams: dict[str, Stream] = {}
         self._turn: deque[Stream] = deque()
         self._shots: dict[bytes, Shot] = {}  # by the identity of the worker that draws it
@@ -115,13 +123,36 @@ class Relay:
         if shot is None:
             return
         self._put_down(worker, shot)
+        if shot.take is not None:
+            shot.take.deaths = 0
+        if is_packed(shot):
+            self._pack(shot, drawn)
+        else:
+            self._hand_on(shot, lambda: messages_of(shot, drawn))
+        self.pump()
+
+    def _pack(self, shot: Shot, drawn: WorkFrame) -> None:
+        """In a thread, one frame after the other, while the next one is drawn."""
+
+        def packed(messages: list[Outgoing]) -> None:
+            shot.stream.packing.remove(shot)
+            self._hand_on(shot, lambda: messages)
+            self.pump()
+
+        def failed(error: Exception) -> None:
+            shot.stream.packing.remove(shot)
+            self._discard(shot)
+            self._fail(shot, WireError("oom", f"Not packed: {error}. Ask for a smaller picture."))
+
+        shot.stream.packing.append(shot)
+        self._background.run(lambda: messages_of(shot, drawn), packed, failed, "frames")
+
+    def _hand_on(self, shot: Shot, messages: Callable[[], list[Outgoing]]) -> None:
+        """To be sent, if the frame is still wanted."""
         if shot.dropped or shot.epoch != shot.stream.epoch:
             self._discard(shot)
         else:
-            if shot.take is not None:
-                shot.take.deaths = 0
-            shot.stream.outbox.extend(messages_of(shot, drawn))
-        self.pump()
+            shot.stream.outbox.extend(messages())
 
     def refused(self, worker: Worker, said: WorkRefused) -> None:
         """A frame cannot be drawn."""
@@ -292,6 +323,6 @@ class Relay:
 
 
 def _drop(stream: Stream, which: Callable[[Shot], bool]) -> None:
-    for shot in stream.drawing:
+    for shot in (*stream.drawing, *stream.packing):
         if which(shot):
             shot.dropped = True

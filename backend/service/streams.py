@@ -70,12 +70,13 @@ class Stream:
     under_way: deque[Outgoing] = field(default_factory=deque)  # sent, not acknowledged
     loans: dict[str, Loan] = field(default_factory=dict)  # by the id of a frame whose mapped pixels are being copied
     drawing: list[Shot] = field(default_factory=list)
+    packing: list[Shot] = field(default_factory=list)
     live_next: bool = True
     rested: int = 0  # ticks for which there was nothing to do
 
     def busy(self) -> bool:
         """Whether anything is asked for, drawn or waiting to be sent."""
-        return bool(self.live or self.takes or self.drawing or self.outbox)
+        return bool(self.live or self.takes or self.drawing or self.packing or self.outbox)
 
     def grant(self, frames: int) -> None:
         """Credit came: it acknowledges the oldest frames under way, and lets as many more go out."""
@@ -83,7 +84,7 @@ class Stream:
             sent = self.under_way.popleft()
             if sent.shot.take is not None and sent.last:
                 sent.shot.take.acknowledged += 1
-        open_ends = len(self.under_way) + len(self.drawing) + len(self.outbox)
+        open_ends = len(self.under_way) + len(self.drawing) + len(self.packing) + len(self.outbox)
         self.credit = max(0, min(self.credit + frames, limits.CREDIT - open_ends))
 
     def loan(self, outgoing: Outgoing) -> Loan:

@@ -1,12 +1,15 @@
 """Whose frame is drawn next, and what becomes of a client that is silent, under a clock of the tests' own."""
 
 import json
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import zmq
 
+from backend.service.background import Background
+from backend.service.framing import messages_of
 from backend.service.journal import Event, Job, Journal
 from backend.service.ledger import Ledger
 from backend.service.poses import Poses
@@ -22,7 +25,7 @@ from shared.wire.calls import new_id
 from shared.wire.codec import Envelope
 from shared.wire.messages import Frame, FrameCopied, JobInfo, RenderCredit
 from tests.service.clock import FakeClock
-from tests.service.serving import motion, render_frames, render_live
+from tests.service.serving import PATIENCE_S, motion, render_frames, render_live, until
 
 
 class Sockets:
@@ -73,7 +76,8 @@ class Stage:
         library = SimpleNamespace(owned=lambda owner, avatar: None, folder=lambda avatar: data / avatar)
         self.ledger = ledger
         renders = Renders(self.journal, ledger, Poses(data))
-        self.relay = Relay(self.sockets, self.sessions, self.pool, renders, library, data)
+        self.background = Background()
+        self.relay = Relay(self.sockets, self.sessions, self.pool, renders, library, self.background, data)
 
     def client(self, name, credit=limits.CREDIT):
         session = Session(name, "ada", True, name.encode(), self.clock(), frames=name.encode())
@@ -94,13 +98,21 @@ class Stage:
             self.relay.frame(self.pool.worker, WorkFrame(order.request, 0, 0, 2, 2, 0.0, 0.0, 1.0))
         return order is not None
 
+    def work(self):
+        """One turn of the loop and of the worker."""
+        self.background.collect()
+        self.relay.tick()
+        self.draw()
+
     def state(self, job):
         return self.journal.job(job).info.state
 
 
 @pytest.fixture
 def stage(tmp_path):
-    return Stage(tmp_path)
+    stage = Stage(tmp_path)
+    yield stage
+    stage.background.close()
 
 
 def test_clients_take_turns_frame_by_frame(stage):
@@ -212,6 +224,52 @@ def test_23_after_a_reconnect_what_was_not_acknowledged_is_drawn_again_from_ther
     assert [message.number for _, message in stage.sockets.taken] == [2, 3, 4, 5]
     stage.relay.credit(client, Envelope(RenderCredit(4)))
     assert stage.state(job) == "finished"
+
+
+@pytest.fixture
+def slow_packing(monkeypatch):
+    """Packing waits until the test says go on."""
+    go_on = threading.Event()
+
+    def waiting(shot, drawn):
+        go_on.wait(PATIENCE_S)
+        return messages_of(shot, drawn)
+
+    monkeypatch.setattr("backend.service.relay.messages_of", waiting)
+    yield go_on
+    go_on.set()
+
+
+def remote(stage, name="far"):
+    client = stage.client(name)
+    client.features, client.local = ("zstd",), False
+    return client
+
+
+def test_while_frames_are_packed_others_are_drawn_and_sent_and_the_order_stays(stage, slow_packing):
+    far = stage.render(remote(stage), 5)
+    for _ in range(SLOTS):
+        assert stage.draw()  # the next one is drawn while one is packed, as far as there are slots
+    assert not stage.draw() and not stage.sockets.taken
+    slow_packing.set()
+    until(lambda: stage.work() or len(stage.sockets.taken) == 5)
+    assert [message.number for _, message in stage.sockets.taken] == list(range(5))
+    assert stage.state(far) == "running"
+
+
+def test_what_was_packed_for_a_lost_connection_is_not_sent(stage, slow_packing):
+    client = remote(stage)
+    job = stage.render(client, 2)
+    stage.draw()
+    for call in stage.sessions.greeted:
+        call(client)
+    slow_packing.set()
+    stream = stage.relay._streams[client.id]
+    until(lambda: stage.background.collect() or not stream.packing)
+    assert not stage.sockets.taken and stream.credit == 0
+    stage.relay.credit(client, Envelope(RenderCredit(2)))
+    until(lambda: stage.work() or len(stage.sockets.taken) == 2)
+    assert [message.number for _, message in stage.sockets.taken] == [0, 1] and stage.state(job) == "running"
 
 
 def test_memory_is_bounded_by_slots_whatever_the_credit(stage):
