@@ -29,7 +29,7 @@ JOINTS_PER_VERTEX = 6
 def main() -> None:
     """Run everything, print one line per number."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON, too")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="add the numbers to this JSON file, too")
     arguments = parser.parse_args()
     sys.path.insert(0, str(ROOT))
     os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="vivant-bench-")
@@ -37,9 +37,16 @@ def main() -> None:
     for name, value in rows.items():
         print(f"{name:42} {value:.4g}" if isinstance(value, float) else f"{name:42} {value}")
     if arguments.out:
-        arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        keep(arguments.out, rows)
     sys.stdout.flush()
     os._exit(0)  # bpy 4.2 crashes and 4.5 hangs in the interpreter's own end
+
+
+def keep(path: Path, rows: dict[str, Any]) -> None:
+    """Write the numbers under the name of this Blender; those of other ones stay in the file."""
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known[rows["blender"]] = rows
+    path.write_text(json.dumps(dict(sorted(known.items())), indent=1) + "\n", encoding="utf-8")
 
 
 def measured() -> dict[str, Any]:

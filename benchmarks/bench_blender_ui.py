@@ -7,7 +7,6 @@ processor (llvmpipe), which is slower than any card.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -27,7 +26,7 @@ POLL_S = 0.1  # as the operator that renders does
 def main() -> None:
     """Run everything, print one line per number."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write the numbers as JSON, too")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="add the numbers to this JSON file, too")
     parser.add_argument("--serve", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     sys.path.insert(0, str(base.ROOT))
@@ -39,7 +38,7 @@ def main() -> None:
     for name, value in rows.items():
         print(f"{name:42} {value:.4g}" if isinstance(value, float) else f"{name:42} {value}")
     if arguments.out:
-        arguments.out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        base.keep(arguments.out, rows)
     sys.stdout.flush()
     os._exit(0)  # bpy 4.2 crashes and 4.5 hangs in the interpreter's own end
 

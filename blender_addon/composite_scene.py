@@ -25,7 +25,7 @@ def composite(context: bpy.types.Context) -> list[str]:
     """
     scene = context.scene
     if not avatars_of(scene):
-        raise VivantError("There is no avatar in the scene. Add one in the Avatar panel.")
+        raise VivantError("There is no avatar in the scene. Add one in the Motion panel.")
     fill_gaps(context)
     settings = scene.vivant_render
     insert(scene, _sequences(scene), settings.occlude, settings.match_photo)

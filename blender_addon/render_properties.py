@@ -8,6 +8,13 @@ from bpy.props import BoolProperty, IntProperty, PointerProperty, StringProperty
 from . import compat
 
 
+def _choice_changed(settings: VivantRender, context: bpy.types.Context) -> None:
+    """A composite that stands there follows at once."""
+    from .operators.composite import update
+
+    update(context)
+
+
 class VivantRender(bpy.types.PropertyGroup):
     """Settings of the Render panel."""
 
@@ -25,11 +32,13 @@ class VivantRender(bpy.types.PropertyGroup):
         name="Occlude by Depth",
         description="Objects before the avatar hide it. Without, it lies over the whole scene",
         default=True,
+        update=_choice_changed,
     )
     match_photo: BoolProperty(
         name="Match Photo",
         description="Show the avatar in exactly the colours of the photo, whatever the view transform: the scene's "
         "view is baked into compositor nodes and its own set to Standard, until the composite is removed",
+        update=_choice_changed,
     )
 
 

@@ -65,6 +65,18 @@ class RemoveComposite(bpy.types.Operator):
         return {"FINISHED"}
 
 
+def update(context: bpy.types.Context) -> None:
+    """Bring a composite that stands there up to date with changed choices; what hinders it is said in the panel."""
+    if not composite.is_inserted(context.scene):
+        return
+    from .. import composite_scene
+
+    try:
+        notes[:] = composite_scene.composite(context)
+    except VivantError as error:
+        notes[:] = [str(error)]
+
+
 def needs_avatar(operator: type[bpy.types.Operator], context: bpy.types.Context) -> bool:
     """Part of a `poll`: whether an avatar stands in the scene; says what to do if not."""
     if avatars_of(context.scene):

@@ -84,7 +84,7 @@ class BackendPanel(VivantPanel, bpy.types.Panel):
         column.label(text=status.device_name + kind, icon="MEMORY")
         row = column.split(factor=0.7, align=True)
         used, total = status.memory_used / 1e9, max(status.memory_total, 1) / 1e9
-        compat.draw_progress(row, min(1.0, used / total), f"{used:.1f} of {total:.0f} GB used")
+        compat.draw_progress(row, min(1.0, used / total), f"{used:.1f} of {total:.0f} GB")
         row.operator("vivant.free_memory", text="Free")
         for note in status.notes:
             sentence(self.layout, context, note, icon="INFO")

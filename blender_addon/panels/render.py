@@ -10,6 +10,8 @@ from ..operators import composite as composite_operators
 from ..operators import render as render_operators
 from .drawing import VivantPanel, problem, sentence, time_left
 
+UNSAVED = "Save the .blend file first: the frames go into a folder beside it."
+
 
 class RenderPanel(VivantPanel, bpy.types.Panel):
     """Preview, render and composite the avatars of this scene."""
@@ -41,6 +43,8 @@ class RenderPanel(VivantPanel, bpy.types.Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(settings, "folder")
+        if settings.folder.startswith("//") and not bpy.data.filepath:
+            sentence(column, context, UNSAVED, icon="INFO")
         column.prop(scene.render, "resolution_percentage", text="Size")
         column.prop(settings, "use_own_range")
         source = settings if settings.use_own_range else scene

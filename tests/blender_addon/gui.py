@@ -1,5 +1,6 @@
 """A Blender with a window, on a screen of its own: asked by code, moved by a real mouse."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,8 @@ import build_addon
 PROGRAMS = ("blender", "Xvfb", "xdotool", "import")
 SIZE = (1000, 1000)
 PATIENCE_S = 240.0  # all is drawn in software, perhaps beside other work
+COPY_COMMAND, COPY_PATH = "ctrl+c", "ctrl+alt+shift+c"  # of the button below the mouse: what it does, what it shows
+PAGE = 30  # notches of the wheel, less than the sidebar's height
 TAB = (-13, 165)  # of the fourth tab in the sidebar, from its top right corner
 
 
@@ -29,6 +32,7 @@ class Gui:
 
     def __init__(self, folder, display, blender):
         self.folder, self.display, self.blender = folder, display, blender
+        self.found = 0  # height of the newest button
 
     def ask(self, code, timeout=PATIENCE_S):
         """The value of an expression, or None after statements; what it raises inside is raised here."""
@@ -71,6 +75,54 @@ class Gui:
         """Press a key where the mouse is."""
         self._xdotool("key", name, "sleep", "0.4")
 
+    def find(self, what, across=0.3, copy=COPY_COMMAND):
+        """Where the mouse is over the button of this operator in the sidebar, which is scrolled if need be.
+
+        With COPY_PATH, of the field of a property. Blender itself tells what lies below the mouse.
+        """
+        left, top, width, height = self.ask("sidebar()")
+        x = left + across * width
+        for notches in [0, PAGE, PAGE, -9 * PAGE, *[PAGE] * 5]:  # what comes next is mostly below
+            if notches:
+                self.scroll(left + 4, top + height / 2, notches)
+            for y in sorted(range(top + 60, top + height - 20, 12), key=lambda y: abs(y - self.found)):
+                # Asked twice: answers of the backend make panels longer, and what is below moves.
+                if what in self.copied(x, y, copy) and what in self.copied(x, y, copy, wait=0.5):
+                    self.found = y  # the next one is seldom far away
+                    return x, y
+        raise AssertionError(f"There is no button for {what}: {self.log()[-2000:]}")
+
+    def copied(self, x, y, copy=COPY_COMMAND, wait=0.1):
+        """What Blender puts on the clipboard for the button below the mouse; empty if there is none."""
+        self._xdotool("mousemove", str(int(x)), str(int(y)), "sleep", str(wait), "key", copy, "sleep", "0.1")
+        return self.ask("clipboard()")
+
+    def press(self, operator, across=0.3):
+        """Click on the button of an operator, e.g. `vivant.talk`, wherever it is in the sidebar."""
+        self.click(*self.find(f"bpy.ops.{operator}(", across))
+
+    def choose(self, path):
+        """Write folder and name into the file browser that is open, then click on its button."""
+        self.until("'UI' in browser()")
+        for field, words in (("UI", path.parent), ("EXECUTE", path.name)):
+            left, top, width, height = self.ask(f"browser()[{field!r}]")
+            self.click(left + 0.35 * width, top + height / 2)
+            self.key("ctrl+a")
+            self.type(str(words))
+            self.key("Return")
+        accept = left + 0.9 * width, top + height / 2
+        self._wait(lambda: "file.execute" in self.copied(*accept), PATIENCE_S, "the browser's button")
+        self.click(*accept)
+        self.until("not browser()")
+
+    def write(self, field, words):
+        """Write a value into the field of a property in the sidebar, e.g. `vivant.steps`."""
+        self.hover(*self.find(f".{field}", across=0.7, copy=COPY_PATH))
+        self.key("Return")
+        self.key("ctrl+a")
+        self.type(words)
+        self.key("Return")
+
     def open_tab(self):
         """Click the tab Vivant in the sidebar."""
         left, top, width, _ = self.ask("sidebar()")
@@ -82,6 +134,15 @@ class Gui:
         crop = ["-crop", "{2}x{3}+{0}+{1}".format(*box), "+repage"] if box else []
         subprocess.run(["import", "-window", "root", *crop, path], env=self._environment(), check=True)
 
+    def processes(self):
+        """The ids of the processes that Blender has started, and theirs."""
+        found = []
+        for place in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):  # it has just ended, or is someone else's
+                if str(self.folder).encode() in place.read_bytes():
+                    found.append(int(place.parent.name))
+        return [process for process in found if process != self.blender.pid]
+
     def log(self):
         """What Blender has printed."""
         return (self.folder / "blender.log").read_text(errors="replace")
@@ -91,7 +152,7 @@ class Gui:
         while not condition():
             assert self.blender.poll() is None, f"Blender has ended: {self.log()[-2000:]}"
             assert time.monotonic() < end, f"{what!r} took longer than {timeout} s: {self.log()[-2000:]}"
-            time.sleep(0.2)
+            time.sleep(0.05)
 
     def _xdotool(self, *words):
         subprocess.run(["xdotool", *words], env=self._environment(), check=True)
@@ -118,6 +179,7 @@ def blender(folder, **environment):
             "BLENDER_USER_DATAFILES": str(folder / "data"),
             "VIVANT_DATA": str(folder / "vivant"),
             "VIVANT_GUI_FOLDER": str(folder),
+            "VIVANT_GUI_HEIGHT": str(SIZE[1]),
             **environment,
         }
         inside = Path(__file__).with_name("gui_inside.py")

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 
 FOLDER = Path(os.environ["VIVANT_GUI_FOLDER"])
+SCREEN_HEIGHT = int(os.environ["VIVANT_GUI_HEIGHT"])
 
 
 def prepare():
@@ -24,10 +25,37 @@ def prepare():
 
 def sidebar():
     """Left, top, width and height of the 3D View's sidebar in screen pixels from the top left."""
-    window = bpy.context.window_manager.windows[0]
-    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
-    region = next(region for region in area.regions if region.type == "UI")
-    return [region.x, window.height - region.y - region.height, region.width, region.height]
+    return regions("VIEW_3D")["UI"]
+
+
+def browser():
+    """The same of the file browser's regions by their type; empty if none is open."""
+    return regions("FILE_BROWSER")
+
+
+def regions(kind):
+    """The same of the regions of the newest area of this kind."""
+    for window in reversed(bpy.context.window_manager.windows[:]):
+        for area in window.screen.areas:
+            if area.type == kind:
+                top = SCREEN_HEIGHT - window.y
+                return {
+                    one.type: [window.x + one.x, top - one.y - one.height, one.width, one.height]
+                    for one in area.regions
+                }
+    return {}
+
+
+def on_screen(window, region):
+    top = SCREEN_HEIGHT - window.y - region.y - region.height  # Blender counts from the bottom
+    return [window.x + region.x, top, region.width, region.height]
+
+
+def clipboard():
+    """Take what has been copied."""
+    manager = bpy.context.window_manager
+    copied, manager.clipboard = manager.clipboard, ""
+    return copied
 
 
 def shading():

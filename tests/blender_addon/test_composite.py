@@ -279,6 +279,25 @@ def test_eevee_beyond_clip_end_is_told_where_it_matters(composite, tmp_path):
     assert any("Clip End" in note for note in operators.notes) != compat.V52
 
 
+def test_a_composite_follows_the_panels_choices_at_once(composite, tmp_path):
+    from bl_ext.dev.vivant import compat
+    from bl_ext.dev.vivant.operators import composite as operators
+
+    scene = scene_with_planes()
+    avatar_in_the_scene(scene)
+    settings = scene.vivant_render
+    settings.folder = str(tmp_path)
+    settings.match_photo = True  # there is no composite yet
+    assert not composite.is_inserted(scene)
+    bpy.ops.vivant.insert_composite()
+    before = scene.view_settings.view_transform
+    settings.match_photo = False
+    assert (before, scene.view_settings.view_transform != before) == ("Standard", True)
+    compat.compositor_tree(scene).links.clear()
+    settings.match_photo = True
+    assert "Link it" in operators.notes[0]
+
+
 def test_undo_takes_the_composite_out_and_redo_brings_it_back(composite, tmp_path):
     scene = scene_with_planes()
     avatar_in_the_scene(scene)
