@@ -92,6 +92,12 @@ class Gui:
                     return x, y
         raise AssertionError(f"There is no button for {what}: {self.log()[-2000:]}")
 
+    def to_top(self):
+        """Scroll the sidebar to its beginning."""
+        left, top, _, height = self.ask("sidebar()")
+        self.scroll(left + 4, top + height / 2, -9 * PAGE)
+        self.found = 0
+
     def copied(self, x, y, copy=COPY_COMMAND, wait=0.1):
         """What Blender puts on the clipboard for the button below the mouse; empty if there is none."""
         self._xdotool("mousemove", str(int(x)), str(int(y)), "sleep", str(wait), "key", copy, "sleep", "0.1")
