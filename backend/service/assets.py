@@ -11,6 +11,7 @@ from backend.service.crash_points import crash_point
 from backend.service.disk import telling_disk_full
 from backend.service.journal import Journal
 from backend.service.sessions import Session
+from shared.wire import limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
 from shared.wire.messages import AssetHave, AssetPut
@@ -35,12 +36,14 @@ class Assets:
             return AssetHave(put.sha256, put.total)
         partial = self._partial(session.owner, put.sha256)
         data = envelope.buffers["data"].tobytes() if "data" in envelope.buffers else b""
-        digest = self._digests.get(partial) or _Digest.of(partial)
+        digest = self._digests.pop(partial, None) or _Digest.of(partial)
         if len(data) and put.offset == digest.size:
             with telling_disk_full(partial, len(data)), partial.open("ab") as file:
                 file.write(data)
             digest.add(data)
         self._digests[partial] = digest
+        if len(self._digests) > limits.UPLOADS:
+            del self._digests[next(iter(self._digests))]  # read again from its file if that upload goes on
         if digest.size >= put.total:
             self._finish(session.owner, put, partial)
         return AssetHave(put.sha256, digest.size)

@@ -77,7 +77,7 @@ class JobDesk:
         request = packed(asked, envelope.buffers)
         if known := self._known(session, asked.job, request):
             return JobIs(known.info)
-        self._relay.check(session, asked)
+        self._relay.check(session, asked, envelope.buffers)
         total = len(envelope.buffers["full_pose"])
         info = JobInfo(asked.job, "render", asked.name, START, time.time(), total=total)
         answer = self._accept(session, info, request)
@@ -88,9 +88,10 @@ class JobDesk:
         """Its frames go to who resumes it, from the first one on that nobody has consumed."""
         if job.info.state != "interrupted":
             raise WireError("conflict", f"This render is {job.info.state}. Ask for frames with a new job.", "job")
-        self._relay.check_room(session)
-        kept = self._renders.resumed(job)
+        kept = self._renders.load(job)
         assert isinstance(kept.message, RenderFrames)
+        self._relay.check(session, kept.message, kept.buffers)
+        self._renders.resume(job)
         self._relay.take(session, kept.message, kept.buffers, min(max(done, job.info.step), job.info.total))
         return JobIs(self._owned(session, job.id).info)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.service.background import Background
+from backend.service.budget import Budget
 from backend.service.drawing import aimed, order
 from backend.service.framing import is_packed, messages_of
 from backend.service.journal import Job
@@ -27,8 +28,6 @@ from shared.wire.errors import WireError
 from shared.wire.messages import Error, FrameCopied, Ok, RenderCredit, RenderFrames, RenderLive, RenderStop
 from shared.wire.schema import Message
 
-TAKES = 8
-"""Renders that may wait for one client: their poses lie in memory."""
 RESTS = 200
 """Ticks, about 10 s, without work before a stream's slots go: to reserve them anew takes longer than a frame."""
 
@@ -52,6 +51,7 @@ class Relay:
         self._turn: deque[Stream] = deque()
         self._shots: dict[bytes, Shot] = {}  # by the identity of the worker that draws it
         self._leftover: list[Slots] = []
+        self._budget = Budget()
         self._wants_slot = False
         sessions.greeted.append(self._greeted)
         sessions.freed.append(self._freed)
@@ -89,21 +89,19 @@ class Relay:
         self._stream(session).copied(taken.frame)
         self.pump()
 
-    def check(self, session: Session, asked: RenderFrames) -> None:
-        """Raise `WireError` if this render cannot be taken."""
+    def check(self, session: Session, asked: RenderFrames, buffers: Buffers) -> None:
+        """Raise `WireError` if this render cannot be taken: no such avatar, too many renders, too many poses."""
         self._library.owned(session.owner, asked.avatar)
-        self.check_room(session)
-
-    def check_room(self, session: Session) -> None:
-        """Raise `WireError` if too many renders wait already."""
-        if len(self._stream(session).takes) >= TAKES:
-            raise WireError("busy", f"{TAKES} renders of yours are waiting already.", retryable=True)
+        self._budget.check(nbytes(buffers))
+        if len(self._stream(session).takes) >= limits.WAITING_RENDERS:
+            raise WireError("busy", f"{limits.WAITING_RENDERS} renders of yours are waiting already.", retryable=True)
 
     def take(self, session: Session, asked: RenderFrames, buffers: Buffers, done: int = 0) -> None:
         """A render job begins to wait for its turn, behind its first `done` frames.
 
         Its poses are copied, for they lie in the message that came.
         """
+        self._budget.take(nbytes(buffers))
         owned = {name: np.array(array) for name, array in buffers.items()}
         self._stream(session).takes.append(Take(asked.job, asked, owned, next=done, acknowledged=done, told=done))
         self.pump()
@@ -299,12 +297,13 @@ class Relay:
 
     def _remove(self, stream: Stream, take: Take) -> None:
         stream.takes.remove(take)
+        self._budget.give_back(nbytes(take.buffers))
         stream.clear_outbox(take)
         _drop(stream, lambda shot: shot.take is take)
 
     def _stream(self, session: Session) -> Stream:
         if session.id not in self._streams:
-            stream = Stream(session, Slots(self._data))
+            stream = Stream(session, Slots(self._data, self._budget))
             self._streams[session.id] = stream
             self._turn.append(stream)
         return self._streams[session.id]
@@ -320,6 +319,11 @@ class Relay:
             self._remove(stream, take)
         stream.lose_touch()
         self._leftover.append(stream.slots)
+
+
+def nbytes(buffers: Buffers) -> int:
+    """Of all together."""
+    return sum(array.nbytes for array in buffers.values())
 
 
 def _drop(stream: Stream, which: Callable[[Shot], bool]) -> None:

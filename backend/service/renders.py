@@ -6,11 +6,10 @@ from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger, Step
 from backend.service.poses import Poses
 from backend.service.streams import Take
+from shared.wire import limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
 
-KEPT = 8
-"""Interrupted renders of one owner: a client that died for good never comes back for its own."""
 UNFINISHED = ("running", "queued")
 
 
@@ -29,15 +28,17 @@ class Renders:
         """Poses of a new render. Raises `WireError` (disk_full)."""
         self._poses.keep(job, request)
 
-    def resumed(self, job: Job) -> Envelope:
-        """Back into the queue; what was asked for. Raises `WireError` (unknown_file), and the job has failed."""
+    def load(self, job: Job) -> Envelope:
+        """What was asked for. Raises `WireError` (unknown_file), and the job has failed."""
         try:
-            kept = self._poses.load(job)
+            return self._poses.load(job)
         except WireError as error:
             self.fail(job.id, error)
             raise
+
+    def resume(self, job: Job) -> None:
+        """Back into the queue."""
         self._ledger.move(job.id, "queued", message="", retryable=False)
-        return kept
 
     def begin(self, take: Take) -> None:
         """Its first frame is being drawn."""
@@ -69,7 +70,7 @@ class Renders:
         """Nobody is there to take its frames; the oldest of too many such renders of one owner is given up."""
         self._ledger.move(job.id, "interrupted", message=why, retryable=True)
         waiting = [other for other in self._journal.jobs_in("interrupted") if _is_sibling(other, job)]
-        for oldest in waiting[:-KEPT]:
+        for oldest in waiting[: -limits.INTERRUPTED_RENDERS]:
             self.fail(oldest.id, WireError("lost", "Newer renders took its place. Ask for its frames with a new job."))
 
     def interrupt_all(self, why: str) -> None:

@@ -8,8 +8,10 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
+from backend.service.budget import Budget
 from backend.service.disk import telling_disk_full
 from backend.service.ring import Ring
+from shared.wire.errors import WireError
 from shared.wire.mapped import Place
 
 SLOTS = 3  # one being drawn, one being encrypted, one on its way
@@ -65,8 +67,8 @@ class Slot:
 class Slots:
     """The ring of one client, made when it first needs one, made anew when it needs a larger one."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, budget: Budget) -> None:
+        self._folder, self._budget = folder, budget
         self._slots: list[Slot] = []
         self._retired: list[list[Slot]] = []
 
@@ -74,7 +76,7 @@ class Slots:
         """A free slot of at least `size` bytes; None while all are in use, or while an older ring still is.
 
         Raises:
-            WireError: disk_full.
+            WireError: disk_full, or busy where all clients together would have too much.
         """
         if not self._slots or self._slots[0].ring.slot_bytes < size:
             self.release()
@@ -94,7 +96,10 @@ class Slots:
 
     def tidy(self) -> None:
         """Remove retired rings that nobody uses."""
-        self._retired = [slots for slots in self._retired if not _removed(slots)]
+        gone = [slots for slots in self._retired if _removed(slots)]
+        for slots in gone:
+            self._retired.remove(slots)
+            self._budget.give_back(SLOTS * slots[0].ring.slot_bytes)
 
     def release(self) -> bool:
         """Give the memory back if nothing is in use; returns whether all of it is back."""
@@ -105,8 +110,13 @@ class Slots:
 
     def _made(self, size: int) -> list[Slot]:
         path = self._folder / f"ring-{next(_numbers)}"
-        with telling_disk_full(path, SLOTS * size):
-            ring = Ring.create(path, SLOTS, size)
+        self._budget.take(SLOTS * size)
+        try:
+            with telling_disk_full(path, SLOTS * size):
+                ring = Ring.create(path, SLOTS, size)
+        except WireError:
+            self._budget.give_back(SLOTS * size)
+            raise
         return [Slot(ring, index) for index in range(SLOTS)]
 
 

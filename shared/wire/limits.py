@@ -20,6 +20,10 @@ LOG_BYTES = 32_000  # of one answer
 
 CLIENTS = 16
 WAITING_JOBS = 64  # of one owner
+WAITING_RENDERS = 8  # of one session
+INTERRUPTED_RENDERS = 8  # of one owner: a client that died for good never comes back for its own
+UPLOADS = 64  # under way whose digests are kept
+SERVER_BYTES = 4 * 1024**3  # pixels and poses of all clients together: one may have the largest frames
 JOB_FRAMES = 10_000  # their poses fit one part on control; longer ranges are several jobs
 RENDER_SIZE = 8192  # pixels, width and height
 GAUSSIANS = 2_000_000  # of one avatar

@@ -14,6 +14,9 @@ from .errors import WireError
 ZAP_DOMAIN = "vivant"
 """Where clients' keys are checked. `ZAP_ENFORCE_DOMAIN` delivers nothing while no handler answers for it."""
 
+ENCRYPTION_BYTES = 33
+"""What CURVE adds to each part: name and nonce, authenticator, flags. ZeroMQ's limit counts them."""
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -106,7 +109,7 @@ def _socket(context: zmq.Context, kind: int, channel: Channel, part_bytes: int, 
     socket.set(zmq.LINGER, linger_ms)
     socket.set(zmq.SNDHWM, channel.queue)
     socket.set(zmq.RCVHWM, channel.queue)
-    socket.set(zmq.MAXMSGSIZE, part_bytes)
+    socket.set(zmq.MAXMSGSIZE, part_bytes + ENCRYPTION_BYTES)
     socket.set(zmq.HEARTBEAT_IVL, 2000)
     socket.set(zmq.HEARTBEAT_TIMEOUT, 4000)
     socket.set(zmq.HEARTBEAT_TTL, 6000)

@@ -1,11 +1,12 @@
 """Avatars and photos on a real server: opened, imported, deleted, uploaded. Numbers are rows of the fault table."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
 
-from shared.wire import calls
+from shared.wire import calls, limits
 from shared.wire.errors import WireError
 from shared.wire.messages import (
     AssetPut,
@@ -122,13 +123,40 @@ def _many(folder):
         (folder / f"{number}.txt").touch()
 
 
+def _too_many_gaussians(folder):
+    claim_gaussians(folder, limits.GAUSSIANS + 1)
+
+
+def claim_gaussians(folder, count):
+    """A header alone: what it announces is counted, and is on no disk."""
+    header = json.dumps({"face": {"dtype": "I32", "shape": [count], "data_offsets": [0, 4 * count]}}).encode()
+    (folder / "gaussians.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+
+def test_an_avatar_may_have_so_many_gaussians(client, folder):
+    claim_gaussians(folder, limits.GAUSSIANS)
+    answer = client.call(AvatarImport(calls.new_id(), str(folder)))
+    assert answer.message.info.gaussians == limits.GAUSSIANS
+    client.call(AvatarDelete(answer.message.info.avatar))
+
+
 def _worker_refuses(folder):
     (folder / "avatar.json").write_text((folder / "avatar.json").read_text().replace('"schema"', '"bad": 1, "schema"'))
 
 
 @pytest.mark.parametrize(
     "spoil",
-    [_symlink, _inner_folder, _no_gaussians, _not_json, _wrong_count, _enormous, _many, _worker_refuses],
+    [
+        _symlink,
+        _inner_folder,
+        _no_gaussians,
+        _not_json,
+        _wrong_count,
+        _enormous,
+        _many,
+        _too_many_gaussians,
+        _worker_refuses,
+    ],
 )
 def test_35_a_folder_that_is_no_plain_avatar_is_refused_and_nothing_stays(server, client, folder, spoil):
     spoil(folder)

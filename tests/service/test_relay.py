@@ -23,6 +23,7 @@ from backend.service.work import WorkFrame, WorkRender
 from shared.wire import limits
 from shared.wire.calls import new_id
 from shared.wire.codec import Envelope
+from shared.wire.errors import WireError
 from shared.wire.messages import Frame, FrameCopied, JobInfo, RenderCredit
 from tests.service.clock import FakeClock
 from tests.service.serving import PATIENCE_S, motion, render_frames, render_live, until
@@ -270,6 +271,24 @@ def test_what_was_packed_for_a_lost_connection_is_not_sent(stage, slow_packing):
     stage.relay.credit(client, Envelope(RenderCredit(2)))
     until(lambda: stage.work() or len(stage.sockets.taken) == 2)
     assert [message.number for _, message in stage.sockets.taken] == [0, 1] and stage.state(job) == "running"
+
+
+def test_24_poses_of_all_renders_together_have_a_ceiling(stage, monkeypatch):
+    one, other = stage.client("a", credit=1), stage.client("b", credit=1)
+    poses = motion(3)
+    size = sum(array.nbytes for array in poses.values())
+    stage.draw()
+    monkeypatch.setattr(limits, "SERVER_BYTES", 2 * size)
+    asked = render_frames(new_id())
+    stage.relay._pool.worker.busy = "with something else"  # so that no ring is counted
+    job = stage.render(one, 3)
+    stage.relay.check(other, asked, poses)
+    stage.render(other, 3)
+    with pytest.raises(WireError) as told:
+        stage.relay.check(other, asked, motion(1))
+    assert told.value.code == "busy"
+    stage.relay.cancel(stage.journal.job(job))
+    stage.relay.check(other, asked, poses)
 
 
 def test_memory_is_bounded_by_slots_whatever_the_credit(stage):

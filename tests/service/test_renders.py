@@ -8,7 +8,6 @@ from contextlib import suppress
 
 import pytest
 
-from backend.service.renders import KEPT
 from shared.wire import calls, limits
 from shared.wire.errors import WireError
 from shared.wire.messages import FINAL_STATES, Bye, Frame, JobCancel, JobForget, JobList, JobResume, RenderCredit
@@ -168,10 +167,10 @@ def test_14_poses_that_were_damaged_are_not_drawn(server, avatar):
 
 
 def test_of_renders_left_behind_the_newest_are_kept(server, avatar):
-    jobs = [left_behind(server, avatar, 1, frames=3) for _ in range(KEPT + 1)]
+    jobs = [left_behind(server, avatar, 1, frames=3) for _ in range(limits.INTERRUPTED_RENDERS + 1)]
     with server.connect() as client:
         states = {info.job: info.state for info in client.call(JobList()).message.jobs}
-        assert [states[job] for job in jobs] == ["failed"] + ["interrupted"] * KEPT
+        assert [states[job] for job in jobs] == ["failed"] + ["interrupted"] * limits.INTERRUPTED_RENDERS
         assert poses(server) == set(jobs[1:])
         for job in jobs[1:]:
             client.call(JobCancel(job))

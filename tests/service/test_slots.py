@@ -9,7 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from backend.service.budget import Budget
 from backend.service.slots import SLOTS, Loan, Slots, sweep
+from shared.wire import limits
 from shared.wire.errors import WireError
 from shared.wire.mapped import Maps
 
@@ -22,7 +24,7 @@ class Readers(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         (self.folder / "ring-key").write_bytes(b"")
         self.maps = Maps(self.folder / "ring-key")
-        self.slots, self.drawn, self.sent, self.number, self.old = Slots(self.folder), [], {}, 0, []
+        self.slots, self.drawn, self.sent, self.number, self.old = Slots(self.folder, Budget()), [], {}, 0, []
 
     @rule(size=st.integers(1, 20_000))
     def draw(self, size):
@@ -94,21 +96,38 @@ def test_24_a_slot_that_may_be_read_is_never_drawn_into():
 
 
 def test_a_slot_is_as_large_as_asked_and_no_frame_reaches_into_the_next(tmp_path):
-    slots = Slots(tmp_path)
+    slots = Slots(tmp_path, Budget())
     first, second = slots.take(5000), slots.take(5000)
     assert len(first.bytes()) == 5000 and second.place(0).offset - first.place(0).offset >= 5000
     with pytest.raises(ValueError, match="assign"):
         first.bytes()[:5001] = bytes(5001)
 
 
-def test_15_a_frame_too_large_for_the_disk_is_an_error_and_leaves_no_ring(tmp_path):
+def test_15_a_frame_too_large_for_the_disk_is_an_error_and_leaves_no_ring(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "SERVER_BYTES", 2**60)
+    budget = Budget()
     with pytest.raises(WireError) as told:
-        Slots(tmp_path).take(2**55)
-    assert told.value.code == "disk_full" and not list(tmp_path.iterdir())
+        Slots(tmp_path, budget).take(2**55)
+    assert told.value.code == "disk_full" and not list(tmp_path.iterdir()) and budget.used == 0
+
+
+def test_24_all_clients_together_have_so_much_memory_and_no_more(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "SERVER_BYTES", 2 * SLOTS * 1000)
+    budget = Budget()
+    one, two, three = (Slots(tmp_path, budget) for _ in range(3))
+    first = one.take(1000)
+    two.take(1000)
+    assert budget.used == limits.SERVER_BYTES
+    with pytest.raises(WireError) as told:
+        three.take(1)
+    assert (told.value.code, told.value.retryable) == ("busy", True)
+    first.give_back()
+    assert one.release() and three.take(1000)
+    assert budget.used == limits.SERVER_BYTES
 
 
 def test_14_rings_of_a_dead_server_are_swept(tmp_path):
-    Slots(tmp_path).take(100)
+    Slots(tmp_path, Budget()).take(100)
     (tmp_path / "ring-key").write_bytes(b"key")
     sweep(tmp_path)
     assert not list(tmp_path.iterdir())

@@ -160,12 +160,25 @@ def test_01_nonsense_is_answered_ten_times_and_then_ignored(server, ada):
     context.destroy(linger=0)
 
 
-def test_04_a_part_over_the_limit_cuts_that_peer_and_no_other(server, ada):
+PARTS = [(CONTROL, limits.CONTROL_PART_BYTES), (FRAMES, limits.JOIN_PART_BYTES)]
+
+
+@pytest.mark.parametrize(("channel", "size"), PARTS)
+def test_04_a_part_over_the_limit_cuts_that_peer_and_no_other(server, ada, channel, size):
     context = new_context()
-    sock = raw(context, server.connection())
-    sock.send_multipart([b"VIVANT/1", bytes(limits.CONTROL_PART_BYTES + 1)])
+    sock = raw(context, server.connection(), channel)
+    sock.send_multipart([b"VIVANT/1", bytes(size + 1)])
     assert not sock.poll(500)
     ada.call(Ping())
+    context.destroy(linger=0)
+
+
+@pytest.mark.parametrize(("channel", "size"), PARTS)
+def test_04_a_part_of_the_largest_size_is_heard(server, channel, size):
+    context = new_context()
+    sock = raw(context, server.connection(), channel)
+    sock.send_multipart([b"VIVANT/1", bytes(size)])
+    assert sock.poll(10_000)
     context.destroy(linger=0)
 
 
