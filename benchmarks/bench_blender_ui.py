@@ -65,8 +65,13 @@ def measured() -> dict[str, Any]:
     """Every number by name; the unit is its ending."""
     import bpy
 
-    rows: dict[str, Any] = {"blender": bpy.app.version_string, "cpu": base.cpu_model(), "cores": os.cpu_count()}
-    rows["enable_s"] = base.enabled()
+    rows: dict[str, Any] = {
+        "blender": bpy.app.version_string,
+        "cpu": base.cpu_model(),
+        "cores": os.cpu_count(),
+        "load_before": base.load(),
+    }
+    base.enabled()
     folder = Path(tempfile.mkdtemp(prefix="vivant-bench-"))
     process = subprocess.Popen([sys.executable, __file__, "--serve", folder], stdout=subprocess.PIPE)
     try:
