@@ -137,22 +137,26 @@ class Server:
             poller.register(one, zmq.POLLIN)
         next_tick = 0.0
         while not self._stopping:
-            poller.poll(BUSY_POLL_MS if self.house.relay.pending() else IDLE_POLL_MS)
-            self._read()
+            self._read(dict(poller.poll(BUSY_POLL_MS if self.house.relay.pending() else IDLE_POLL_MS)))
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + IDLE_POLL_MS / 1000
                 self.house.tick()
             elif self.house.relay.pending():
                 self.house.pump()
 
-    def _read(self) -> None:
+    def _read(self, ready: Container[object]) -> None:
+        """Only where something came: to ask in vain takes as long as to read."""
         while self._gate.socket.get(zmq.EVENTS) & zmq.POLLIN:
             self._gate.answer()
-        self._front.read_control(AT_ONCE)
-        self._front.read_frames(AT_ONCE)
-        for worker, parcel in self._pool.receive():
-            self.house.hear(worker, parcel.parts)
-        self._background.collect()
+        if self._control in ready:
+            self._front.read_control(AT_ONCE)
+        if self._frames in ready:
+            self._front.read_frames(AT_ONCE)
+        if self._work in ready:
+            for worker, parcel in self._pool.receive():
+                self.house.hear(worker, parcel.parts)
+        if self._background.waker.fileno() in ready:
+            self._background.collect()
 
     def close(self) -> None:
         """Workers end, what ran is interrupted, nothing of this server stays but the journal and the files."""

@@ -6,7 +6,7 @@ import math
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hints
 from uuid import UUID
 
@@ -186,8 +186,14 @@ def _list(read: Reader) -> Reader:
     def items(value: Any, where: str) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise WireError("malformed", f"{where} must be a list.", where)
-        return tuple([read(item, f"{where}[{k}]") for k, item in enumerate(value)])
+        if all(type(item) is str for item in value):
+            return texts(tuple(value), where)
+        return plain(value, where)
 
+    def plain(values: Sequence[Any], where: str) -> tuple[Any, ...]:
+        return tuple([read(item, f"{where}[{k}]") for k, item in enumerate(values)])
+
+    texts = lru_cache(maxsize=8)(plain)  # every live frame names the same expressions
     return items
 
 
