@@ -28,7 +28,7 @@ from backend.training.settings import TrainingSettings
 from backend.training.train import train
 from shared.errors import VivantError
 
-VERSION = 1
+VERSION = 2
 """Of what a stage writes: checkpoints of another version are not continued."""
 
 

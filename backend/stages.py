@@ -67,6 +67,7 @@ class Registration:
     offsets: np.ndarray  # [V, 3] metres, clothed surface minus body, rest pose
     confidence: dict[str, float]  # body part -> [0, 1]
     hair: HairLayer | None = None
+    hair_pixels: np.ndarray | None = None  # [H, W] bool, where the photo shows hair; None: nobody looked for it
     notes: tuple[str, ...] = ()  # plain sentences: what was not seen and what was assumed instead
 
 

@@ -1,8 +1,9 @@
 """Colours for what the photo does not show, copied from where it shows the like.
 
-An unseen texel looks for the nearest seen one of its own limb, of its limb reflected front to back through the
-bone (clothes go round), and of the twin limb; a copy from farther symmetry must be nearer to win. Stripes that run
-round a limb go on at their height. Face skin never lends to the scalp nor hair to the face, sleeves never to hands;
+Only what is plainly seen lends its colour, and of that only what is cloth rather than a thing on it. An unseen texel
+looks for the nearest seen one of its own limb, of its limb reflected front to back through the bone (clothes go round),
+and of the twin limb; a copy from farther symmetry must be nearer to win. Stripes that run round a limb go on at their
+height. Face skin never lends to the scalp nor hair to the face, sleeves never to hands;
 eyes are completed round their axis; what lies inside the mouth has colours of its own.
 """
 
@@ -11,23 +12,62 @@ from __future__ import annotations
 import numpy as np
 
 from backend.avatar.anatomy import Anatomy
+from backend.avatar.blend import blended
 from backend.avatar.eyes_and_mouth import fill_eye, paint_mouth
-from backend.avatar.lending import LENDING, ROUND, Limb, Pose, borrow, pattern_offer, symmetry_offers
+from backend.avatar.lending import PLAINLY, Limb, Pose, borrow, carry_round, mirrored, symmetry_offers
 from backend.avatar.limbs import LIMB_NAMES
 from backend.avatar.projection import Evidence
+from backend.avatar.recurring import recurring, skin_like
+from backend.avatar.strands import hair_colors, is_hair
+from shared.skeleton import JOINT_INDEX
+
+LENDING = 0.4
+"""Cosine to the view below which a texel keeps its colour but does not lend it: outlines catch other light."""
+BARELY_SEEN = 0.1
+"""Share of a clothed limb that must be seen for it to lend: less is mostly the edge of something else."""
+FEW = 50
+"""Fewer hair texels than this are not trusted to colour a scalp."""
+ROUND = 0.6
+"""Cosine between a texel's normal and the pattern's direction beyond which the surface caps the limb."""
 
 
 def complete(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
     """Colours [M, 3] for all texels: the photo's where known, copies elsewhere."""
     color = evidence.color.copy()
-    lender = evidence.known & np.isin(anatomy.part, ["skin", "hair"]) & (evidence.facing > LENDING)
+    lender = lenders(evidence, anatomy, pose)
     for index in range(len(LIMB_NAMES) + 1):
         _fill(color, Limb(index, False, evidence, lender, anatomy, pose))
-        _fill(color, Limb(index, True, evidence, lender & ~anatomy.lid, anatomy, pose))
+        _fill(color, Limb(index, True, evidence, lender & ~anatomy.lid & ~evidence.hair, anatomy, pose))
     for eye in ("left_eye", "right_eye"):
         fill_eye(color, evidence.known, anatomy, eye, pose.joints)
     paint_mouth(color, evidence.known, anatomy)
     return color
+
+
+def lenders(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
+    """Which texels [M] may lend their colour."""
+    lender = evidence.known & np.isin(anatomy.part, ["skin", "hair"]) & (evidence.facing > LENDING)
+    for index in range(len(LIMB_NAMES)):
+        limb = Limb(index, False, evidence, lender, anatomy, pose)
+        own = np.flatnonzero(limb.members & lender)
+        if not limb.is_bare:
+            enough = len(own) > BARELY_SEEN * limb.members.sum()
+            lender[own] = enough & recurring(anatomy.position[own], evidence.color[own], limb.bone)
+    return lender & ~_neckline(evidence, anatomy, lender) & ~_dark_hair(evidence, anatomy, lender)
+
+
+def _neckline(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.ndarray:
+    """Bare skin [M] bool on a trunk that wears something: clothes are cut lower before the neck than behind it."""
+    trunk = lender & (anatomy.limb == LIMB_NAMES.index("trunk"))
+    bare = trunk & skin_like(evidence.color, evidence.color[lender & anatomy.face])
+    return bare & (bare.sum() < 0.5 * trunk.sum())
+
+
+def _dark_hair(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.ndarray:
+    """What on a scalp with hair is neither a hair pixel nor like skin, [M] bool: locks in their own shadow."""
+    scalp = lender & ~anatomy.face & (anatomy.limb == LIMB_NAMES.index("head"))
+    dark = scalp & ~evidence.hair & ~skin_like(evidence.color, evidence.color[lender & anatomy.face])
+    return dark & ((scalp & evidence.hair).sum() > FEW)
 
 
 def _fill(color: np.ndarray, limb: Limb) -> None:
@@ -36,14 +76,44 @@ def _fill(color: np.ndarray, limb: Limb) -> None:
     if not len(unseen):
         return
     position = limb.anatomy.position
+    if limb.has_hair:
+        unseen = _fill_hair(color, limb, unseen)
+    if limb.is_bare and not limb.face:
+        _fill_bare(color, limb, unseen)
+        return
     level = limb.level(color)
     lost = np.zeros(0, dtype=unseen.dtype)
     if level is not None:
         runs_round = np.abs(limb.anatomy.normal[unseen] @ level) < ROUND
-        lost = borrow(color, unseen[runs_round], [pattern_offer(limb, unseen[runs_round], level)], position)
+        lost = carry_round(color, limb, unseen[runs_round], level)
         unseen = unseen[~runs_round]
     lost = np.concatenate([lost, borrow(color, unseen, symmetry_offers(limb, unseen), position)])
     color[lost] = _typical(color, limb)
+
+
+def _fill_hair(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> np.ndarray:
+    """Fill what is hair of a head's texels `unseen` [U] in place; returns the rest, which is skin."""
+    lender, centre = limb.lender & (limb.members | (limb.anatomy.part == "hair")), limb.pose.joints[JOINT_INDEX["head"]]
+    hair = np.flatnonzero(lender & limb.evidence.hair & (limb.evidence.facing > PLAINLY))
+    if len(hair) < FEW:
+        return unseen
+    position = limb.anatomy.position
+    bare = lender & ~limb.evidence.hair & ~limb.evidence.hairline
+    skin = np.flatnonzero(bare & (limb.anatomy.part == "skin"))
+    grown = is_hair(position[unseen], position[hair], position[skin], centre) | (limb.anatomy.part[unseen] == "hair")
+    color[unseen[grown]] = hair_colors(position[unseen[grown]], position[hair], color[hair], centre)
+    return unseen[~grown]
+
+
+def _fill_bare(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> None:
+    """Fill skin and shoes in place, from this side's and from the twin's."""
+    position, lender = limb.anatomy.position, limb.lender & ~limb.evidence.hair & ~limb.evidence.hairline
+    own, other = (np.flatnonzero(side.members & lender) for side in (limb, limb.twin))
+    places = np.concatenate([position[own], mirrored(position[other], limb.pose)])
+    if len(places):
+        color[unseen] = blended(position[unseen], places, color[np.concatenate([own, other])])
+    else:
+        color[unseen] = _typical(color, limb)
 
 
 def _typical(color: np.ndarray, limb: Limb) -> np.ndarray:

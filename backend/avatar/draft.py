@@ -7,20 +7,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from backend.avatar.anatomy import anatomy
+from backend.avatar.anatomy import Anatomy, anatomy
 from backend.avatar.completion import complete
 from backend.avatar.lending import Pose
 from backend.avatar.limbs import LIMB_NAMES
-from backend.avatar.projection import project_photo
+from backend.avatar.projection import Evidence, project_photo
 from backend.avatar.surface import Surface, clothed_surface
 from backend.avatar.texels import SeenFaces, Texels, sample_texels
 from backend.body.model import BodyModel
 from backend.body.posing import PosedBody
 from backend.raster.mesh import rasterize_mesh
+from backend.registration.confidence import LOW
 from backend.stages import Observations, Registration
 
 ARM_BEGINS = 0.6
 """Share of an upper arm inside the photo from which the whole arm is shown."""
+BESIDE_HAIR = 0.6
+"""Cosine to the view below which the colours of a face's skin beside hair are not trusted."""
+GUESSED = {
+    **{f"{side}_hand": f"{side}_hand" for side in ("left", "right")},
+    **{f"{side}_forearm": f"{side}_arm" for side in ("left", "right")},
+}
+"""Limb -> the part of the fit without whose confidence nobody knows where it is."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,6 @@ def draft_avatar(
     observations: Observations,
     registration: Registration,
     model: BodyModel,
-    hair: np.ndarray,  # [H, W] bool: the photo's hair pixels
     texture: int,  # side of the UV map
     show_unseen: bool,  # keep what lies beyond the photo's border
 ) -> Draft:
@@ -56,10 +63,9 @@ def draft_avatar(
     posed = model.pose(shaped, pose[None], transl[None], expression[None])
     vertices = surface.pose(posed.transforms[0], expression).numpy()
     texels = sample_texels(model, surface, texture, _seen_faces(surface, vertices, posed, registration))
-    evidence = project_photo(observations, surface, texels, vertices, hair, registration.camera)
+    evidence = project_photo(observations, surface, texels, vertices, seen_hair(registration), registration.camera)
     parts = anatomy(model, surface, texels)
-    # An open lid is a few texels between lash and crease; a blink would draw their shadow over the whole eye.
-    evidence = replace(evidence, known=evidence.known & ~parts.lid)
+    evidence = replace(evidence, known=evidence.known & ~_mistaken(parts, evidence, registration.confidence))
     rotations = posed.transforms[0, :, :3, :3].numpy()
     towards_camera = registration.camera.centre - posed.joints[0].numpy()
     view = np.einsum("jba,jb->ja", rotations, towards_camera)
@@ -74,6 +80,24 @@ def draft_avatar(
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         posed=posed,
     )
+
+
+def seen_hair(registration: Registration) -> np.ndarray:
+    """The photo's hair pixels [H, W] bool; none where nobody looked for them."""
+    if registration.hair_pixels is None:
+        return np.zeros((registration.camera.height, registration.camera.width), dtype=bool)
+    return registration.hair_pixels
+
+
+def _mistaken(parts: Anatomy, evidence: Evidence, confidence: dict[str, float]) -> np.ndarray:
+    """Texels [M] that the photo shows something else at: lids, cheeks under hair, hands and forearms that are guesses.
+
+    An open lid is a few texels between lash and crease; a blink would draw their shadow over the whole eye. Hair at
+    the side of a face hangs off it, and would stain the cheek when the head turns.
+    """
+    behind_hair = parts.face & evidence.hairline & (evidence.facing < BESIDE_HAIR)
+    guessed = [LIMB_NAMES.index(limb) for limb, part in GUESSED.items() if confidence.get(part, 1.0) < LOW]
+    return parts.lid | behind_hair | np.isin(parts.limb, guessed)
 
 
 def _seen_faces(surface: Surface, vertices: np.ndarray, posed: PosedBody, registration: Registration) -> SeenFaces:

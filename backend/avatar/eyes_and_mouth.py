@@ -8,8 +8,8 @@ from backend.avatar.anatomy import Anatomy
 from shared.skeleton import JOINT_INDEX
 
 MOUTH = {
-    "upper_teeth": np.array([0.72, 0.68, 0.63]),
-    "lower_teeth": np.array([0.55, 0.51, 0.47]),
+    "upper_teeth": np.array([0.64, 0.60, 0.55]),
+    "lower_teeth": np.array([0.48, 0.44, 0.40]),
     "tongue": np.array([0.52, 0.27, 0.26]),
     "cavity": np.array([0.25, 0.10, 0.10]),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from shared.skeleton import JOINT_INDEX, JOINT_NAMES, LEFT_HAND, NUM_JOINTS, RIGHT_HAND
@@ -52,3 +54,30 @@ def twin(limb: int) -> int:
     name = LIMB_NAMES[limb]
     swapped = name.replace("left", "@").replace("right", "left").replace("@", "right")
     return LIMB_NAMES.index(swapped)
+
+
+@dataclass(frozen=True)
+class Bone:
+    """A limb's axis in the rest pose."""
+
+    origin: np.ndarray  # [3] metres
+    direction: np.ndarray  # [3] unit
+
+    @classmethod
+    def between(cls, first: np.ndarray, last: np.ndarray) -> Bone:
+        """The axis from joint `first` [3] to joint `last` [3], metres."""
+        return cls(first, (last - first) / np.linalg.norm(last - first))
+
+    def height(self, points: np.ndarray) -> np.ndarray:
+        """Metres along the bone of points [N, 3], [N]."""
+        return (points - self.origin) @ self.direction
+
+    def across(self, points: np.ndarray) -> np.ndarray:
+        """Of points [N, 3] what is square to the bone, [N, 3] metres."""
+        return points - self.origin - self.height(points)[:, None] * self.direction
+
+    def square(self) -> tuple[np.ndarray, np.ndarray]:
+        """Two unit directions square to the bone and to each other, [3] and [3]."""
+        sideways = np.cross(self.direction, [0.0, 0.0, 1.0])
+        sideways = sideways / np.linalg.norm(sideways)
+        return sideways, np.cross(sideways, self.direction)

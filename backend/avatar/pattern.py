@@ -7,6 +7,7 @@ Stripes seldom lie square to the bone, so the planes of equal height may tilt; t
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import median
 
 BIN = 0.003
 """Metres of height that share one colour."""
@@ -50,6 +51,18 @@ def level_direction(
             if explained > best:
                 best, level = explained, direction
     return level
+
+
+def usual_colors(
+    height: np.ndarray,  # [D] metres of seen texels, across the pattern
+    color: np.ndarray,  # [D, 3] theirs
+    query: np.ndarray,  # [U] metres
+) -> np.ndarray:  # [U, 3]
+    """The median colour at each height."""
+    level = np.floor(height / BIN).astype(int)
+    present = np.unique(level)
+    usual = [median(color[:, c], level, present) for c in range(3)]
+    return np.stack([np.interp(query / BIN, present + 0.5, channel) for channel in usual], axis=1)
 
 
 def _scatter(height: np.ndarray, color: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, map_coordinates, minimum_filter
+from scipy.ndimage import distance_transform_edt, map_coordinates, maximum_filter, minimum_filter
 
 from backend.avatar.surface import Surface
 from backend.avatar.texels import Texels
@@ -36,6 +36,7 @@ class Evidence:
     facing: np.ndarray  # [M] cosine between normal and view
     inside: np.ndarray  # [M] in [0, 1]: 0 beyond the photo's border, 1 well inside
     hair: np.ndarray  # [M] bool: falls on a hair pixel
+    hairline: np.ndarray  # [M] bool: falls on a pixel where hair begins
 
 
 def project_photo(
@@ -65,6 +66,7 @@ def project_photo(
         facing=facing,
         inside=inside,
         hair=hair[row, column],
+        hairline=_edge(hair)[row, column],
     )
 
 
@@ -81,6 +83,12 @@ def _trusted_pixels(alpha: np.ndarray, depth: np.ndarray) -> np.ndarray:
     deep_inside = distance_transform_edt(np.pad(alpha > 0.9, 1, mode="edge"))[1:-1, 1:-1] > EDGE_PIXELS
     nearest = minimum_filter(depth, size=2 * EDGE_PIXELS + 1)
     return deep_inside & (depth < nearest + STEP_METRES)
+
+
+def _edge(mask: np.ndarray) -> np.ndarray:
+    """Pixels [H, W] within `EDGE_PIXELS` of where `mask` [H, W] begins or ends."""
+    size = 2 * EDGE_PIXELS + 1
+    return maximum_filter(mask, size) & ~minimum_filter(mask, size)
 
 
 def _inside(pixels: np.ndarray, depth: np.ndarray, camera: Camera) -> np.ndarray:

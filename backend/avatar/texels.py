@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from shared.camera import Camera
 
 HAIR_SPACING = 0.0035
 """Metres between samples of the hair layer: the spacing that a 512 x 512 map gives on the body."""
+HAIR_OVERLAP = 1.5
+"""How much larger they are than their spacing: they lie unevenly, and shirts would shine through the gaps."""
 EYE_SPACING = 0.0012
 """Metres between samples of eyeballs and lids: a UV map gives each eye a few dozen texels, an iris two."""
 LID_MOVES = 0.002
@@ -81,7 +83,7 @@ def sample_texels(model: BodyModel, surface: Surface, resolution: int, seen: See
         mapped.subset(~np.isin(mapped.face, pixels.face)),
         pixels,
         _even_samples(closed, surface.faces, fine, EYE_SPACING),
-        _even_samples(surface.vertices.numpy(), surface.faces, hair, HAIR_SPACING),
+        _widened(_even_samples(surface.vertices.numpy(), surface.faces, hair, HAIR_SPACING), HAIR_OVERLAP),
     )
 
 
@@ -136,6 +138,10 @@ def _even_samples(
         np.repeat(np.broadcast_to(spacing, faces.shape), count).astype(np.float32),
         np.full((len(face), 2), -1, dtype=np.int32),
     )
+
+
+def _widened(texels: Texels, factor: float) -> Texels:
+    return replace(texels, spacing=texels.spacing * np.float32(factor))
 
 
 def _join(*parts: Texels) -> Texels:

@@ -7,15 +7,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from backend.avatar.draft import draft_avatar
+from backend.avatar.draft import draft_avatar, seen_hair
 from backend.avatar.projection import project_photo
 from backend.avatar.texels import sample_texels
 from backend.body.model import BodyModel
 from backend.evaluation.actor import Actor, Renderer
 from backend.evaluation.textured import TexturedMesh
 from backend.evaluation.truth import TruthFrame
-from backend.registration.hair import hair_pixels
-from backend.registration.wearer import wearer_of
 from backend.stages import Frame, Observations, Registration
 
 TEXTURE = 1024
@@ -43,12 +41,11 @@ def textured_mesh(observations: Observations, registration: Registration, model:
 
 def _paint(observations: Observations, registration: Registration, model: BodyModel) -> TexturedMesh:
     """The photo's own pixels where it shows the surface, the colours of the untrained avatar elsewhere."""
-    hair = hair_pixels(observations, wearer_of(registration, model), registration.camera)
-    draft = draft_avatar(observations, registration, model, hair, COMPLETION, show_unseen=True)
+    draft = draft_avatar(observations, registration, model, COMPLETION, show_unseen=True)
     surface, expression = draft.surface, torch.as_tensor(registration.expression, dtype=torch.float32)
     vertices = surface.pose(draft.posed.transforms[0], expression).numpy()
     texels = sample_texels(model, surface, TEXTURE)
-    seen = project_photo(observations, surface, texels, vertices, hair, registration.camera)
+    seen = project_photo(observations, surface, texels, vertices, seen_hair(registration), registration.camera)
     base = TexturedMesh.paint(model, surface, draft.texels, draft.color, COMPLETION)
     colors = base.shade(texels.face, texels.barycentric)
     colors[seen.known] = seen.color[seen.known]

@@ -18,6 +18,8 @@ KEYS = (
     *("image_size", "offsets", "confidence", "confidence_names", "notes"),
 )
 
+OPTIONAL = ("hair_vertices", "hair_faces", "hair_pixels")
+
 
 def save_registration(path: Path, registration: Registration) -> None:
     """Write `path`, whole or not at all.
@@ -43,6 +45,8 @@ def save_registration(path: Path, registration: Registration) -> None:
     }
     if hair is not None:
         arrays |= {"hair_vertices": hair.vertices, "hair_faces": hair.faces}
+    if registration.hair_pixels is not None:
+        arrays |= {"hair_pixels": registration.hair_pixels}
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **arrays)
 
@@ -55,7 +59,7 @@ def load_registration(path: Path, model: BodyModel) -> Registration:
     """
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in (*KEYS, "hair_vertices", "hair_faces") if key in archive}
+            arrays = {key: archive[key] for key in (*KEYS, *OPTIONAL) if key in archive}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
         raise VivantError(
             f"Cannot read the registration {path}: {error}. Give a registration.npz written by `vivant register`."
@@ -108,5 +112,6 @@ def _registration(arrays: dict[str, np.ndarray]) -> Registration:
         offsets=arrays["offsets"],
         confidence=dict(zip(map(str, arrays["confidence_names"]), map(float, arrays["confidence"]), strict=True)),
         hair=hair,
+        hair_pixels=arrays.get("hair_pixels"),
         notes=tuple(str(note) for note in arrays["notes"]),
     )

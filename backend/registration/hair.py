@@ -46,10 +46,9 @@ class Hair:
         return grown[y, x]
 
 
-def find_hair(observations: Observations, wearer: Wearer, camera: Camera) -> Hair | None:
-    """Long hair's pixels; None for hair that hugs the scalp, which the offsets can follow, or no hair at all."""
-    seen = rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face
-    mask = _mask(observations, wearer, camera, seen)
+def find_hair(mask: np.ndarray, wearer: Wearer, camera: Camera) -> Hair | None:
+    """Long hair among the hair pixels `mask` [H, W]; None for hair that hugs the scalp, which offsets can follow."""
+    seen = _naked(wearer, camera)
     hugging = _shows(seen, wearer.faces, np.isin(wearer.dominant, [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]))
     hugging = distance_transform_edt(~hugging) < HUGGING * camera.K[0, 0] / _distance(wearer, camera)
     if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
@@ -59,16 +58,6 @@ def find_hair(observations: Observations, wearer: Wearer, camera: Camera) -> Hai
 
 def hair_pixels(observations: Observations, wearer: Wearer, camera: Camera) -> np.ndarray:
     """Which pixels [H, W] are hair, long or short; none for a bald or unseen head."""
-    return _mask(
-        observations,
-        wearer,
-        camera,
-        rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face,
-    )
-
-
-def _mask(observations: Observations, wearer: Wearer, camera: Camera, seen: np.ndarray) -> np.ndarray:
-    """`hair_pixels`, given the triangle of the naked body that each pixel shows, `seen` [H, W]."""
     head = wearer.dominant == JOINT_INDEX["head"]
     height = wearer.vertices[:, 1]
     eyes, crown = wearer.joints[JOINT_INDEX["left_eye"], 1], height[head].max()
@@ -76,9 +65,15 @@ def _mask(observations: Observations, wearer: Wearer, camera: Camera, seen: np.n
     lower_face = (wearer.mobility > FACE_MOBILITY) & (height < eyes - 0.02)
     clothed = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in CLOTHED])
     chest = clothed & (height < wearer.joints[JOINT_INDEX["neck"], 1] - 0.12)
+    seen = _naked(wearer, camera)
     head_top, face, trunk = (_shows(seen, wearer.faces, which) for which in (scalp, lower_face, chest))
     reach = _reach(wearer, head, camera)
     return hair_mask(observations.foreground, observations.alpha, head_top, face, trunk, reach)
+
+
+def _naked(wearer: Wearer, camera: Camera) -> np.ndarray:
+    """The triangle of the naked body that each pixel [H, W] shows; -1: none."""
+    return rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face
 
 
 def _distance(wearer: Wearer, camera: Camera) -> float:

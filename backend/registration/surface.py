@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from backend.body.geometry import edges, vertex_normals
 from backend.body.model import BodyModel
 from backend.raster.mesh import rasterize_mesh
-from backend.registration.hair import find_hair, loft_hair
+from backend.registration.hair import find_hair, hair_pixels, loft_hair
 from backend.registration.outline import Outline, matte_outline
 from backend.registration.snap import snapped
 from backend.registration.wearer import Wearer, wearer_of
@@ -35,7 +35,7 @@ MAX_MATCH = 0.25
 """Metres between outline and surface, beyond which nothing is matched."""
 SMALLEST_OFFSET = -0.02
 """Metres. A fit slightly too stout is corrected within reason."""
-LARGEST_OFFSET = {"trunk": 0.25, "head": 0.15, "arm": 0.2, "leg": 0.15, "foot": 0.05}
+LARGEST_OFFSET = {"trunk": 0.25, "head": 0.15, "arm": 0.1, "leg": 0.15, "foot": 0.05}
 """Metres: beyond this it is not cloth or hair but another thing's outline."""
 HIDDEN_BEHIND = 0.06
 """Metres: a rim vertex this far behind what the camera sees there is not what makes the outline."""
@@ -57,11 +57,12 @@ FEET = ("left_ankle", "right_ankle", "left_foot", "right_foot")
 def clothe(observations: Observations, registration: Registration, model: BodyModel) -> Registration:
     """Give the fitted body the clothes and hair that explain the matte.
 
-    Returns the registration with per-vertex `offsets` (rest pose, metres; zero on hands and face) and, where hair
-    hangs clear of the head, a `hair` layer.
+    Returns the registration with per-vertex `offsets` (rest pose, metres; zero on hands and face), `hair_pixels` and,
+    where hair hangs clear of the head, a `hair` layer.
     """
     wearer = wearer_of(registration, model)
-    hair = find_hair(observations, wearer, registration.camera)
+    pixels = hair_pixels(observations, wearer, registration.camera)
+    hair = find_hair(pixels, wearer, registration.camera)
     outline = matte_outline(observations.alpha)
     if hair is not None:
         outline = outline.where(~hair.near(outline.points))
@@ -74,7 +75,7 @@ def clothe(observations: Observations, registration: Registration, model: BodyMo
         stand_off = np.clip(stand_off, SMALLEST_OFFSET, largest) * wearer.wearable
     offsets = snapped(wearer, drape(wearer, bending, stand_off), bending, outline, registration.camera)
     layer = None if hair is None else loft_hair(hair, wearer, offsets, registration.camera)
-    return replace(registration, offsets=offsets, hair=layer)
+    return replace(registration, offsets=offsets, hair=layer, hair_pixels=pixels)
 
 
 def drape(wearer: Wearer, bending: csr_matrix, stand_off: np.ndarray) -> np.ndarray:

@@ -21,8 +21,6 @@ from backend.avatar.posing import OPACITY, Binding, bind, flat_scales
 from backend.body.model import BodyModel
 from backend.progress import Event, Progress, silent
 from backend.raster.splats import Rendered, choose_device, rasterize
-from backend.registration.hair import hair_pixels
-from backend.registration.wearer import wearer_of
 from backend.stages import Avatar, Observations, Registration
 from backend.training.losses import photo_loss, smoothness
 from backend.training.photo import Target, photo_target
@@ -93,8 +91,7 @@ def train(
     """
     torch.manual_seed(settings.seed)
     device = choose_device(settings.device, progress)
-    hair = hair_pixels(observations, wearer_of(registration, model), registration.camera)
-    draft = draft_avatar(observations, registration, model, hair, settings.texture, settings.show_unseen)
+    draft = draft_avatar(observations, registration, model, settings.texture, settings.show_unseen)
     progress(Event("training", 0, settings.steps, f"{len(draft.texels)} Gaussians on {device}"))
     target = photo_target(observations, registration.camera, settings.size).to(device)
     pixel = float(target.camera.project(draft.posed.joints[0, :1].numpy())[1][0] / target.camera.K[0, 0])

@@ -8,7 +8,8 @@ import pytest
 from backend.avatar.anatomy import anatomy
 from backend.avatar.completion import Pose, complete
 from backend.avatar.eyes_and_mouth import MOUTH
-from backend.avatar.limbs import LIMB_NAMES, twin
+from backend.avatar.lending import Offer, borrow
+from backend.avatar.limbs import LIMB_NAMES, Bone, twin
 from backend.avatar.projection import Evidence
 from backend.avatar.texels import Texels
 from backend.body.geometry import vertex_normals
@@ -54,6 +55,7 @@ def seen(color, known, facing):
         facing=facing,
         inside=np.ones(len(known)),
         hair=np.zeros(len(known), dtype=bool),
+        hairline=np.zeros(len(known), dtype=bool),
     )
 
 
@@ -117,6 +119,70 @@ def test_the_outline_keeps_its_colour_but_does_not_lend_it(front, parts, pose, p
     np.testing.assert_array_equal(color[rim], np.broadcast_to([1.0, 0.0, 1.0], (rim.sum(), 3)))
     behind = ~front.known & skin_of(parts, face=False)
     np.testing.assert_allclose(color[behind], palette[parts.limb[behind]], atol=0.02)
+
+
+def test_a_badge_stays_where_it_is_and_is_not_met_on_the_back(front, parts, pose):
+    badge = np.linalg.norm(parts.position - parts.position[chest(parts)].mean(0) - [0.06, 0, 0], axis=1) < 0.05
+    seen_badge = badge & front.known
+    assert seen_badge.sum() > 30
+    marked = seen(np.where(seen_badge[:, None], [0.1, 0.1, 0.9], front.color), front.known, front.facing)
+    color = complete(marked, parts, pose)
+    np.testing.assert_array_equal(color[seen_badge], marked.color[seen_badge])
+    np.testing.assert_allclose(color[~front.known], complete(front, parts, pose)[~front.known], atol=0.02)
+
+
+def test_an_open_collar_is_closed_behind(front, parts, pose):
+    """A patch of the face's skin over the middle of the chest."""
+    collar = chest(parts) & (np.abs(parts.position[:, 0]) < 0.03) & front.known
+    assert collar.sum() > 20
+    opened = seen(np.where(collar[:, None], FACE, front.color), front.known, front.facing)
+    color = complete(opened, parts, pose)
+    np.testing.assert_allclose(color[~front.known], complete(front, parts, pose)[~front.known], atol=0.02)
+
+
+def chest(parts):
+    """The upper third of the trunk."""
+    trunk = skin_of(parts, face=False) & (parts.limb == LIMB_NAMES.index("trunk"))
+    return trunk & (parts.position[:, 1] > np.quantile(parts.position[trunk, 1], 0.7))
+
+
+def test_what_two_sides_lend_fades_over_on_the_back(front, parts, pose):
+    """The left of the trunk is lighter: no seam runs down the middle of the back."""
+    trunk = skin_of(parts, face=False) & (parts.limb == LIMB_NAMES.index("trunk"))
+    sideways = parts.position[:, 0] - pose.joints[0, 0]
+    light = np.where(sideways[:, None] > 0, 0.7, 0.5) * np.ones(3)
+    color = complete(seen(light, front.known, front.facing), parts, pose)
+    for left, right in ((0.004, -0.004), (0.012, 0.0)):
+        beside = [np.abs(sideways - place) < 0.003 for place in (left, right)]
+        steps = [color[trunk & here & (front.facing < -0.3)].mean() for here in beside]
+        assert abs(steps[0] - steps[1]) < 0.15
+
+
+def test_the_far_side_of_a_pattern_is_usual_for_its_height(parts, pose, front):
+    """A striped shirt with a vertical stain: the stripes run on round the back, the stain does not."""
+    trunk = skin_of(parts, face=False) & (parts.limb == LIMB_NAMES.index("trunk"))
+    height = parts.position[:, 1]
+    striped = np.where((height[:, None] % 0.12) < 0.06, [0.2, 0.2, 0.5], [0.9, 0.9, 0.85])
+    stain = np.abs(parts.position[:, 0] - pose.joints[0, 0]) < 0.03
+    color = np.where(stain[:, None], [0.5, 0.4, 0.2], striped)
+    filled = complete(seen(color, front.known, front.facing), parts, pose)
+    back = trunk & (front.facing < -0.5) & (np.abs(height % 0.06 - 0.03) < 0.015)
+    assert back.sum() > 100
+    assert (np.abs(filled - striped).max(1)[back] > 0.15).mean() < 0.1
+
+
+def test_a_copy_is_folded_over_at_the_border_round_the_limb():
+    """On a drum that is seen up to a right angle, what lies 3 cm beyond looks like what lies 3 cm before."""
+    radius, rows = 0.1, np.linspace(0, 0.2, 60)
+    angle, height = (grid.ravel() for grid in np.meshgrid(np.linspace(-np.pi, np.pi, 361), rows))
+    position = np.stack([radius * np.sin(angle), height, radius * np.cos(angle)], axis=1)
+    known = np.abs(angle) <= np.pi / 2
+    color = np.where(known, np.sin(20 * angle), 0.0)[:, None] * np.ones(3)
+    unseen = np.flatnonzero((angle > np.pi / 2 + 0.05) & (angle < np.pi / 2 + 0.3))
+    bone = Bone(np.zeros(3), np.array([0.0, 1.0, 0.0]))
+    filled = color.copy()
+    borrow(filled, unseen, [Offer(position[unseen], np.flatnonzero(known), np.eye(3), bone, 0.0)], position)
+    np.testing.assert_allclose(filled[unseen, 0], np.sin(20 * (np.pi - angle[unseen])), atol=0.1)
 
 
 def test_a_scalp_of_hair_is_completed_with_hair(front, parts, pose):

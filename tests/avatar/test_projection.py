@@ -140,3 +140,4 @@ def test_hair_pixels_are_told(painted):
     evidence, _, _, pixels = look(painted[0], 0.2, hair)
     shown = (pixels > 0).all(1) & (pixels < 64).all(1)
     np.testing.assert_array_equal(evidence.hair[shown], pixels[shown, 1] < 32)
+    np.testing.assert_array_equal(evidence.hairline[shown], np.abs(pixels[shown, 1] - 32) < EDGE_PIXELS)

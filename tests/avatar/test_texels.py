@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial import cKDTree
 
 from backend.avatar.surface import clothed_surface
-from backend.avatar.texels import EYE_SPACING, EYES, HAIR_SPACING, SeenFaces, sample_texels
+from backend.avatar.texels import EYE_SPACING, EYES, HAIR_OVERLAP, HAIR_SPACING, SeenFaces, sample_texels
 from backend.body.geometry import face_normals
 
 
@@ -75,6 +75,7 @@ def test_the_hair_layer_is_sampled_evenly(roofed):
     assert (hair.uv < 0).all()
     assert (texels.face[texels.uv[:, 0] >= 0] < surface.num_body_faces).all()
     assert len(hair) == pytest.approx(0.2 * 0.1 / HAIR_SPACING**2, abs=2)
+    np.testing.assert_allclose(hair.spacing, HAIR_SPACING * HAIR_OVERLAP, rtol=1e-6)  # no gap to see the shirt through
     assert hair.barycentric.min() >= 0 and hair.barycentric.max() <= 1
     np.testing.assert_allclose(hair.barycentric.sum(1), 1, atol=1e-6)
     position = hair.interpolate(surface.vertices.numpy(), surface.faces)

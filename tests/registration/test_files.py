@@ -26,6 +26,7 @@ def some_registration(model, seed=0, hair=True, notes=("Left hand not visible: r
         offsets=rng.standard_normal(model.template.shape).astype(np.float32),
         confidence={"body": 0.9, "face": 0.25},
         hair=layer if hair else None,
+        hair_pixels=rng.random((480, 640)) < 0.1 if hair else None,
         notes=notes,
     )
 

@@ -5,8 +5,6 @@ import pytest
 
 from backend.avatar.draft import draft_avatar
 from backend.progress import Cancelled
-from backend.registration.hair import hair_pixels
-from backend.registration.wearer import wearer_of
 from backend.training.settings import TrainingSettings
 from backend.training.train import train
 
@@ -15,8 +13,7 @@ TINY = TrainingSettings(texture=128, size=160, steps=12, device="cpu")
 
 @pytest.fixture(scope="module")
 def draft(observations, registration, model):
-    hair = hair_pixels(observations, wearer_of(registration, model), registration.camera)
-    return draft_avatar(observations, registration, model, hair, TINY.texture, show_unseen=False)
+    return draft_avatar(observations, registration, model, TINY.texture, show_unseen=False)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,84 @@
+"""Hair that the photo does not show: the seen hair's colours, smooth and alike on both sides, drawn in strands.
+
+A photo shows little of a head's hair, and its outline catches the light. Copies of it turn into caps and stripes behind
+the head; what makes hair look like hair there is that it varies from strand to strand and hardly along them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import map_coordinates
+from scipy.spatial import cKDTree
+
+from backend.avatar.blend import blended
+
+EARS = 0.045
+"""Metres from a head's middle to behind its ears."""
+SKIN_FARTHER = 2.0
+"""How much farther skin counts than hair."""
+PROBES = 600
+"""Seen texels at which their variety is measured."""
+WIDTHS, LENGTHS = (0.003, 0.01), (0.04, 0.07)
+"""Metres across strands and locks, and along them until their shade changes."""
+WAVE = 0.006
+"""Metres by which strands swerve."""
+LOCAL = 0.01
+"""Metres of seen hair round a texel from which its shade is counted."""
+STRONGEST = 0.35
+"""Largest variation between strands (standard deviation of log brightness) that is copied."""
+
+
+def hair_colors(
+    query: np.ndarray,  # [U, 3] metres, rest pose: unseen texels of hair
+    donors: np.ndarray,  # [D, 3] seen ones
+    color: np.ndarray,  # [D, 3] sRGB in [0, 1], theirs
+    centre: np.ndarray,  # [3] of the head, between the ears
+) -> np.ndarray:  # [U, 3] sRGB in [0, 1]
+    """Colours for unseen hair: a blend of seen hair on either side, times the strands' own shades."""
+    sides = np.concatenate([donors, _mirrored(donors, centre)])
+    base = blended(query, sides, np.concatenate([color, color]))
+    shade = np.exp(_variation(donors, color) * _strands(query - centre))
+    return np.clip(base * shade[:, None], 0.0, 1.0)
+
+
+def is_hair(
+    query: np.ndarray,  # [U, 3] metres, rest pose: unseen texels of a head that has hair
+    hair: np.ndarray,  # [D, 3] texels where the photo shows hair
+    skin: np.ndarray,  # [S, 3] where it shows the head's skin
+    centre: np.ndarray,  # [3] between the ears
+) -> np.ndarray:  # [U] bool
+    """Behind the ears all is hair; before them, what is not much nearer to seen skin than to seen hair."""
+    behind = query[:, 2] < centre[2] - EARS
+    if not len(skin):
+        return np.ones(len(query), dtype=bool)
+    apart = [cKDTree(np.concatenate([seen, _mirrored(seen, centre)])).query(query)[0] for seen in (hair, skin)]
+    return behind | (apart[0] < SKIN_FARTHER * apart[1])
+
+
+def _mirrored(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    return points * [-1.0, 1.0, 1.0] + [2 * centre[0], 0.0, 0.0]
+
+
+def _variation(donors: np.ndarray, color: np.ndarray) -> float:
+    """Standard deviation of log brightness among seen hair within `LOCAL` of each other."""
+    shade = np.log(color.mean(1) + 0.02)
+    some = np.arange(0, len(donors), max(1, len(donors) // PROBES))
+    near = cKDTree(donors).query_ball_point(donors[some], LOCAL)
+    return min(float(np.median([shade[ids].std() for ids in near])), STRONGEST)
+
+
+def _strands(offset: np.ndarray) -> np.ndarray:
+    """Noise [U] of about unit variance at points [U, 3] from the head's centre: fine round the head, long down it."""
+    radius = np.linalg.norm(offset[:, [0, 2]], axis=1)
+    around = np.arctan2(offset[:, 0], -offset[:, 2]) * np.median(radius)  # metres
+    down = offset[:, 1].max(initial=0.0) - offset[:, 1] + radius
+    around = around + WAVE * _noise(around, down, 0.03, 0.05, seed=1)
+    waves = [_noise(around, down, *size, seed=2 + k) for k, size in enumerate(zip(WIDTHS, LENGTHS, strict=True))]
+    return np.sum(waves, axis=0)
+
+
+def _noise(x: np.ndarray, y: np.ndarray, width: float, height: float, seed: int) -> np.ndarray:
+    """Smooth noise [U] at points `x`, `y` [U] metres, which varies over `width` and `height` metres."""
+    at = np.stack([(x - x.min()) / width, (y - y.min()) / height])
+    size = np.ceil(at.max(1)).astype(int) + 2
+    return map_coordinates(np.random.default_rng(seed).standard_normal(size), at, order=1)
