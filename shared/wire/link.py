@@ -22,7 +22,7 @@ from .messages import Bye, Error, FrameCopied, Hello, Join, Ping, Welcome
 from .sockets import CONTROL, FRAMES, client_socket, connect
 
 _FAREWELL_MS = 200
-_LAST_WORDS_MS = 50  # one socket's end may be seen before the other's last message
+_LAST_WORDS_MS = 300  # one socket's end may be seen before the other's last message
 _WATCHED = zmq.EVENT_CONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
