@@ -1,5 +1,6 @@
 import time
 import uuid
+from types import SimpleNamespace
 
 import pytest
 
@@ -142,3 +143,21 @@ def test_operators_say_what_is_missing(addon):
     for name in ("register_photo", "build_avatar", "free_memory", "cancel_job", "delete_avatar"):
         with pytest.raises(RuntimeError, match="poll"):
             getattr(bpy.ops.vivant, name)()
+
+
+def render_panel():
+    armature = bpy.data.objects.new("Ada", bpy.data.armatures.new("Ada"))
+    armature["vivant_avatar"] = str(uuid.uuid4())
+    bpy.context.scene.collection.objects.link(armature)
+    return draw(panels()["VIVANT_PT_render"])
+
+
+def test_the_render_panel_says_that_a_new_file_must_be_saved_first(addon):
+    assert "Save the .blend file first" in " ".join(render_panel().texts)
+
+
+def test_the_render_panel_shows_how_far_a_long_range_is_read(addon, monkeypatch):
+    monkeypatch.setattr(addon.operators.render, "reading", SimpleNamespace(done=3, frames=range(10)))
+    layout = render_panel()
+    assert "Reading the motion" in layout.texts
+    assert "vivant.cancel_render" in layout.operators and "vivant.render_avatar" not in layout.operators
