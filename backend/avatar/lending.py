@@ -29,7 +29,7 @@ PLAINLY = 0.55
 ALONG_PATTERN = 10.0
 """Metres across a round pattern's planes of equal height count this much more than metres within them."""
 COPIED = 0.1
-"""Metres from what is seen within which a trunk's round pattern is copied."""
+"""Metres from what is seen within which the round pattern of a trunk or leg is copied."""
 TILT_DOUBT = 0.02
 """Metres of height, per metre round the limb, by which the planes of a round pattern may miss (standard deviation)."""
 NORMAL = ((-2.857, 0.0113), (-1.356, 0.2221), (0.0, 0.5333), (1.356, 0.2221), (2.857, 0.0113))
@@ -122,8 +122,8 @@ class Limb:
 def carry_round(color: np.ndarray, limb: Limb, unseen: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Give texels `unseen` [U] the colour seen at their height of a round pattern, in place in `color` [M, 3].
 
-    Near what is seen it is copied; on a back, far from it, it is the usual colour at that height, whatever is pinned
-    to the chest. Returns the texel ids that nobody could lend to.
+    Near what is seen it is copied; on the backs of trunk and legs, far from it, it is the usual colour at that height,
+    whatever is pinned to the chest. Sleeves are slim, and turn. Returns the texel ids that nobody could lend to.
     """
     plainly = np.flatnonzero(limb.members & limb.lender & (limb.evidence.facing > PLAINLY))
     if len(plainly) < BLEND:
@@ -132,7 +132,7 @@ def carry_round(color: np.ndarray, limb: Limb, unseen: np.ndarray, level: np.nda
     metric = _stretched(level, ALONG_PATTERN)
     offer = Offer(position[unseen], plainly, metric, None, OWN_SIDE, TILT_DOUBT * level)
     distance, copied = _copies(offer, position, color)
-    if limb.name == "trunk":
+    if CUT.get(limb.name.partition("_")[2]) != SLEEVE:
         near = np.exp(-((distance / COPIED) ** 2))[:, None]
         usual = usual_colors(position[plainly] @ level, color[plainly], position[unseen] @ level)
         copied = near * copied + (1 - near) * usual
