@@ -81,6 +81,7 @@ class Avatar:
     log_scale: np.ndarray  # [N, 1] log metres
     rgb: np.ndarray  # [N, 3] logits of display-referred sRGB
     visibility: np.ndarray  # [N] in [0, 1]: 0 hides what the photo does not contain
+    light: np.ndarray  # [3] where the photo's light came from, world: radiance from d is 1 + d . light
     registration: Registration
     info: dict[str, Any]  # avatar.json: schema version, settings, provenance, licences
 

@@ -10,6 +10,7 @@ import torch
 from backend.avatar.anatomy import Anatomy, anatomy
 from backend.avatar.completion import complete
 from backend.avatar.lending import Pose
+from backend.avatar.light import GAMMA, Room, estimate_light
 from backend.avatar.limbs import LIMB_NAMES
 from backend.avatar.projection import Evidence, project_photo
 from backend.avatar.surface import Surface, clothed_surface
@@ -20,6 +21,7 @@ from backend.raster.mesh import rasterize_mesh
 from backend.registration.confidence import LOW
 from backend.stages import Observations, Registration
 
+INSIDE_MOUTH = ("upper_teeth", "lower_teeth", "tongue", "cavity")
 ARM_BEGINS = 0.6
 """Share of an upper arm inside the photo from which the whole arm is shown."""
 BESIDE_HAIR = 0.6
@@ -43,6 +45,7 @@ class Draft:
     known: np.ndarray  # [M] bool: plainly enough to have taken its colour from there
     facing: np.ndarray  # [M] cosine between normal and view in the photo
     visibility: np.ndarray  # [M] in [0, 1]
+    light: np.ndarray  # [3] where the photo's light comes from, world
     posed: PosedBody  # batch 1, without clothes, in the photo's pose
 
 
@@ -69,15 +72,21 @@ def draft_avatar(
     rotations = posed.transforms[0, :, :3, :3].numpy()
     towards_camera = registration.camera.centre - posed.joints[0].numpy()
     view = np.einsum("jba,jb->ja", rotations, towards_camera)
+    light = estimate_light(*_plain_colors(evidence, parts))
+    lit = np.where(
+        np.isin(parts.part, INSIDE_MOUTH)[:, None], 1.0, _lit(surface, texels, evidence, posed, light)
+    )  # painted as it looks
+    bare = replace(evidence, color=evidence.color / lit)  # copies are made of the cloth, not of the light on it
     return Draft(
         surface=surface,
         texels=texels,
         limb=parts.limb,
-        color=complete(evidence, parts, Pose(shaped.joints.numpy(), view)),
+        color=complete(bare, parts, Pose(shaped.joints.numpy(), view)) * lit,
         visible=evidence.visible,
         known=evidence.known,
         facing=evidence.facing,
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
+        light=light,
         posed=posed,
     )
 
@@ -106,6 +115,22 @@ def _seen_faces(surface: Surface, vertices: np.ndarray, posed: PosedBody, regist
     depth = camera.project(posed.joints[0, :1].numpy())[1][0]
     face = rasterize_mesh(vertices, surface.faces, camera).face
     return SeenFaces(np.unique(face[face >= 0]), float(depth / camera.K[0, 0]))
+
+
+def _plain_colors(evidence: Evidence, parts: Anatomy) -> tuple[np.ndarray, np.ndarray]:
+    """Colours [K, 3] and normals [K, 3] of what the photo plainly shows of skin and clothes."""
+    plain = evidence.known & (parts.part == "skin")
+    return evidence.color[plain], evidence.normal[plain]
+
+
+def _lit(
+    surface: Surface, texels: Texels, evidence: Evidence, posed: PosedBody, light: np.ndarray
+) -> np.ndarray:  # [M, 1]
+    """What the photo's light makes of a display-referred colour at each texel, 1 where it is the mean light."""
+    points = torch.as_tensor(texels.interpolate(surface.vertices.numpy(), surface.faces))
+    normal = torch.as_tensor(evidence.normal, dtype=torch.float32)
+    caught = Room.of(surface, points, light).light_on(normal, posed.transforms[0])
+    return caught.numpy()[:, None] ** np.float32(1 / GAMMA)
 
 
 def _visibility(inside: np.ndarray, limb: np.ndarray) -> np.ndarray:

@@ -16,6 +16,8 @@ from backend.stages import Avatar
 from shared.errors import VivantError
 
 SCHEMA = 1
+EVEN = (0.0, 0.0, 0.0)
+"""Light of the avatars that were made before light was looked at."""
 TENSORS = {"face": (), "barycentric": (3,), "offset": (3,), "log_scale": (1,), "rgb": (3,), "visibility": ()}
 """Tensor names of `gaussians.safetensors` that a photo-only avatar needs, and the shape of one Gaussian's row."""
 
@@ -32,7 +34,8 @@ def save_avatar(folder: Path, avatar: Avatar) -> None:
     with written_whole(folder / "gaussians.safetensors") as path:
         path.write_bytes(save(tensors))  # `save_file` hides what the system said
     save_registration(folder / "registration.npz", avatar.registration)
-    info = {"schema": SCHEMA, "body_sha256": avatar.registration.body_sha256, **avatar.info}
+    light = [float(value) for value in avatar.light]
+    info = {**avatar.info, "schema": SCHEMA, "body_sha256": avatar.registration.body_sha256, "light": light}
     with written_whole(folder / "avatar.json") as path:
         path.write_text(json.dumps(info, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -55,14 +58,16 @@ def load_avatar(folder: Path, model: BodyModel) -> Avatar:
         raise VivantError(f"Cannot read the Gaussians of {folder}: {error}. Build the avatar again.") from error
     registration = load_registration(folder / "registration.npz", model)
     _check(folder, tensors, len(model.faces) + (0 if registration.hair is None else len(registration.hair.faces)))
-    return Avatar(**{name: tensors[name] for name in TENSORS}, registration=registration, info=info)
+    light = np.asarray(info["light"], dtype=np.float64)
+    return Avatar(**{name: tensors[name] for name in TENSORS}, light=light, registration=registration, info=info)
 
 
 def _info(folder: Path) -> dict:
     try:
         info = json.loads((folder / "avatar.json").read_text(encoding="utf-8"))
         schema, info["body_sha256"] = info["schema"], str(info["body_sha256"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        info["light"] = [float(info.get("light", EVEN)[axis]) for axis in range(3)]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise VivantError(f"{folder} is no finished avatar ({error!r}). Build one with `vivant build`.") from error
     if schema != SCHEMA:
         raise VivantError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from backend.avatar.light import Room, gain
 from backend.avatar.surface import Surface, clothed_surface
 from backend.body.model import BodyModel
 from backend.stages import Avatar
@@ -40,7 +41,7 @@ class Binding:
     deltas: Tensor  # [E, P, 3] metres, how
 
     def pose(self, offset: Tensor, transforms: Tensor, expression: Tensor) -> tuple[Tensor, Tensor]:
-        """Posed centres [N, 3] and orientations [N, 4] (quaternions, wxyz; z is the surface's normal).
+        """Posed centres [N, 3] and axes [N, 3, 3] (columns; the third is the surface's normal).
 
         `offset` [N, 3] is in the triangles' frames, `transforms` [55, 4, 4] and `expression` [E] are one frame's.
         """
@@ -48,14 +49,14 @@ class Binding:
         canonical = canonical.index_add(0, self.moved, torch.einsum("e,epk->pk", expression, self.deltas))
         blended = (self.weights @ transforms[:, :3].reshape(-1, 12)).view(-1, 3, 4)
         centres = (blended[:, :, :3] @ canonical[:, :, None])[:, :, 0] + blended[:, :, 3]
-        return centres, _orientations(blended[:, :, :3] @ self.frame)
+        return centres, _straightened(blended[:, :, :3] @ self.frame)
 
 
-def _orientations(frames: Tensor) -> Tensor:
-    """Quaternions [N, 4] that keep the tangent and normal of `frames` [N, 3, 3], which skinning shears."""
+def _straightened(frames: Tensor) -> Tensor:
+    """Rotations [N, 3, 3] that keep the tangent and normal of `frames` [N, 3, 3], which skinning shears."""
     tangent = torch.nn.functional.normalize(frames[:, :, 0], dim=1)
     normal = torch.nn.functional.normalize(torch.linalg.cross(tangent, frames[:, :, 1]), dim=1)
-    return quats_of(torch.stack([tangent, torch.linalg.cross(normal, tangent), normal], dim=2))
+    return torch.stack([tangent, torch.linalg.cross(normal, tangent), normal], dim=2)
 
 
 def quats_of(rotations: Tensor) -> Tensor:
@@ -114,6 +115,12 @@ class PosableAvatar:
         self._scales = flat_scales(torch.as_tensor(avatar.log_scale)).to(self.device)
         self._opacities = (OPACITY * torch.as_tensor(avatar.visibility)).to(self.device)
         self._colors = torch.as_tensor(avatar.rgb).sigmoid().to(self.device)
+        self._room = Room.of(surface, binding.position, avatar.light).to(self.device)
+        photo = avatar.registration
+        pose, transl, expression = (
+            torch.as_tensor(values, dtype=torch.float32) for values in (photo.full_pose, photo.transl, photo.expression)
+        )
+        self._in_photo = self._posed(pose, transl, expression)[2]
 
     @property
     def nbytes(self) -> int:
@@ -123,6 +130,13 @@ class PosableAvatar:
 
     def pose(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> Gaussians:
         """Gaussians of one frame: `full_pose` [165], `transl` [3] metres, `expression` [E] of the body's own basis."""
+        means, axes, light = self._posed(full_pose, transl, expression)
+        colors = (self._colors * gain(light, self._in_photo)[:, None]).clamp(max=1.0)
+        return Gaussians(means, quats_of(axes), self._scales, self._opacities, colors)
+
+    def _posed(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Centres [N, 3], axes [N, 3, 3] and the light [N] that falls there."""
         body = self._skeleton.pose(self._shaped, full_pose[None], transl[None], expression[None])
-        means, quats = self._binding.pose(self._offset, body.transforms[0].to(self.device), expression.to(self.device))
-        return Gaussians(means, quats, self._scales, self._opacities, self._colors)
+        transforms = body.transforms[0].to(self.device)
+        means, axes = self._binding.pose(self._offset, transforms, expression.to(self.device))
+        return means, axes, self._room.light_on(axes[:, :, 2], transforms)

@@ -34,6 +34,7 @@ class Evidence:
     visible: np.ndarray  # [M] bool: in the photo, and nothing of the person stands before it
     known: np.ndarray  # [M] bool: visible, and plainly enough to take the colour
     facing: np.ndarray  # [M] cosine between normal and view
+    normal: np.ndarray  # [M, 3] unit, world, in the photo's pose
     inside: np.ndarray  # [M] in [0, 1]: 0 beyond the photo's border, 1 well inside
     hair: np.ndarray  # [M] bool: falls on a hair pixel
     hairline: np.ndarray  # [M] bool: falls on a pixel where hair begins
@@ -50,8 +51,9 @@ def project_photo(
     """Look every texel up in the photo."""
     points = texels.interpolate(posed, surface.faces)
     normals = texels.interpolate(vertex_normals(posed, surface.faces), surface.faces)
+    normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     rays = camera.centre - points
-    facing = (normals * rays).sum(1) / (np.linalg.norm(rays, axis=1) * np.linalg.norm(normals, axis=1) + 1e-9)
+    facing = (normals * rays).sum(1) / np.linalg.norm(rays, axis=1)
     pixels, depth = camera.project(points)
     buffer = rasterize_mesh(posed, surface.faces, camera).depth
     inside = _inside(pixels, depth, camera)
@@ -64,6 +66,7 @@ def project_photo(
         visible=visible & (facing > 0),
         known=visible & trusted[row, column] & (facing > FACING),
         facing=facing,
+        normal=normals,
         inside=inside,
         hair=hair[row, column],
         hairline=_edge(hair)[row, column],

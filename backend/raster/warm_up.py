@@ -7,17 +7,23 @@ import torch
 
 from backend.progress import Event, Progress, silent
 from backend.raster.mesh import rasterize_mesh
+from backend.raster.shadow import Discs, unshaded
 from backend.raster.splats import Rendered, rasterize
 from shared.camera import Camera
 
 
 def warm_up(progress: Progress = silent) -> None:
-    """Run every CPU kernel once on a tiny scene: forward, backward and the mesh z-buffer.
+    """Run every CPU kernel once on a tiny scene: forward, backward, the mesh z-buffer and shadows.
 
     The first call on a computer compiles (about 15 s on two cores); the results stay in `cache_dir()/numba`, and
     later calls take a fraction of a second.
     """
-    steps = (("drawing splats", _forward), ("their gradients", _backward), ("drawing meshes", _mesh))
+    steps = (
+        ("drawing splats", _forward),
+        ("their gradients", _backward),
+        ("drawing meshes", _mesh),
+        ("shadows", _shadow),
+    )
     for index, (what, step) in enumerate(steps):
         progress(
             Event("raster", index, len(steps), f"Loading the kernels for {what} (compiled once on a new computer)")
@@ -47,3 +53,8 @@ def _backward() -> None:
 def _mesh() -> None:
     triangle = np.array([[-1.0, -1.0, 2.0], [1.0, -1.0, 2.0], [0.0, 1.0, 2.0]])
     rasterize_mesh(triangle, np.array([[0, 1, 2]]), _camera())
+
+
+def _shadow() -> None:
+    up = torch.tensor([[0.0, 1.0, 0.0]])
+    unshaded(Discs(up, up, torch.ones(1), torch.zeros(1, dtype=torch.int64)), torch.zeros(3))

@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from backend.avatar.draft import Draft, draft_avatar
-from backend.avatar.posing import OPACITY, Binding, bind, flat_scales
+from backend.avatar.posing import OPACITY, Binding, bind, flat_scales, quats_of
 from backend.body.model import BodyModel
 from backend.progress import Event, Progress, silent
 from backend.raster.splats import Rendered, choose_device, rasterize
@@ -146,7 +146,7 @@ def _drawer(
     expression = torch.as_tensor(registration.expression, dtype=torch.float32, device=device)
     opacities = (OPACITY * torch.as_tensor(draft.visibility)).to(device)
     with torch.no_grad():
-        quats = binding.pose(parameters.offset, transforms, expression)[1]
+        quats = quats_of(binding.pose(parameters.offset, transforms, expression)[1])
 
     def draw() -> Rendered:
         means, _ = binding.pose(parameters.offset, transforms, expression)
@@ -228,6 +228,7 @@ def _avatar(draft: Draft, registration: Registration, parameters: Parameters) ->
         log_scale=parameters.log_scale.detach().cpu().numpy()[shown],
         rgb=parameters.rgb.detach().cpu().numpy()[shown],
         visibility=draft.visibility[shown],
+        light=draft.light,
         registration=registration,
         info={},
     )

@@ -53,6 +53,7 @@ def seen(color, known, facing):
         visible=known,
         known=known,
         facing=facing,
+        normal=np.zeros((len(known), 3)),
         inside=np.ones(len(known)),
         hair=np.zeros(len(known), dtype=bool),
         hairline=np.zeros(len(known), dtype=bool),

@@ -11,6 +11,8 @@ from backend.avatar.files import TENSORS, load_avatar, save_avatar
 from backend.stages import Avatar
 from shared.errors import VivantError
 
+DARK = '{"schema": 1, "body_sha256": "", "light": [1]}'
+
 
 @pytest.fixture
 def avatar(registration, roof):
@@ -22,6 +24,7 @@ def avatar(registration, roof):
         log_scale=rng.normal(-6, 1, (20, 1)).astype(np.float32),
         rgb=rng.normal(0, 1, (20, 3)).astype(np.float32),
         visibility=rng.uniform(0, 1, 20).astype(np.float32),
+        light=np.array([0.1, 0.4, -0.2]),
         registration=replace(registration, hair=roof, notes=("Left hand not visible.",)),
         info={"settings": {"steps": 5}, "notes": ["Größe geschätzt"]},
     )
@@ -38,12 +41,20 @@ def test_what_is_written_is_read_back(avatar, folder, model):
     for name in TENSORS:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(avatar, name))
         assert getattr(loaded, name).dtype == getattr(avatar, name).dtype
+    np.testing.assert_array_equal(loaded.light, avatar.light)
     assert loaded.info["settings"] == avatar.info["settings"] and loaded.info["notes"] == avatar.info["notes"]
     assert loaded.info["body_sha256"] == model.sha256
     np.testing.assert_array_equal(loaded.registration.hair.vertices, avatar.registration.hair.vertices)
     assert loaded.registration.notes == avatar.registration.notes
     clothed_offset = load_file(folder / "gaussians.safetensors")["clothed_offset"]
     np.testing.assert_array_equal(clothed_offset, avatar.registration.offsets)
+
+
+def test_an_avatar_from_before_light_was_looked_at_is_lit_evenly(folder, model):
+    info = json.loads((folder / "avatar.json").read_text(encoding="utf-8"))
+    del info["light"]
+    (folder / "avatar.json").write_text(json.dumps(info), encoding="utf-8")
+    np.testing.assert_array_equal(load_avatar(folder, model).light, np.zeros(3))
 
 
 def test_no_file_but_the_three_is_left(folder):
@@ -71,7 +82,9 @@ def test_a_newer_format_is_refused(folder, model):
         load_avatar(folder, model)
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"schema": 1}', "nonsense"])
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", "{}", '{"schema": 1}', '{"schema": 1, "body_sha256": "", "light": [1]}', "nonsense"]
+)
 def test_a_folder_that_is_no_finished_avatar_is_said(folder, model, content):
     (folder / "avatar.json").unlink()
     if content is not None:

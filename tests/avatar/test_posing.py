@@ -26,9 +26,19 @@ def avatar(texels, registration):
         log_scale=np.full((count, 1), -5.0, np.float32),
         rgb=np.zeros((count, 3), np.float32),
         visibility=np.linspace(0, 1, count, dtype=np.float32),
+        light=np.zeros(3),
         registration=registration,
         info={},
     )
+
+
+def as_in_the_photo(posable, registration):
+    values = (registration.full_pose, registration.transl, registration.expression)
+    return posable.pose(*(torch.as_tensor(value, dtype=torch.float32) for value in values))
+
+
+def normals(gaussians):
+    return Rotation.from_quat(np.roll(gaussians.quats_wxyz.numpy(), -1, axis=1)).apply([0.0, 0.0, 1.0])
 
 
 def test_at_rest_without_offsets_gaussians_lie_on_the_surface(binding, texels, surface):
@@ -84,9 +94,7 @@ def test_an_expression_moves_the_moved_and_nothing_else(avatar, binding, model):
 
 
 def test_what_is_drawn_is_what_is_stored(avatar, model):
-    drawn = PosableAvatar(avatar, model).pose(
-        torch.zeros(165), torch.zeros(3), torch.zeros(len(model.expression_names))
-    )
+    drawn = as_in_the_photo(PosableAvatar(avatar, model), avatar.registration)
     np.testing.assert_allclose(drawn.colors, 0.5)
     np.testing.assert_allclose(drawn.scales[:, :2], np.exp(-5.0), rtol=1e-6)
     np.testing.assert_allclose(drawn.scales[:, 2], THICKNESS * np.exp(-5.0), rtol=1e-6)
@@ -106,8 +114,8 @@ def test_quaternions_are_those_of_the_rotations():
 
 def test_gaussians_lie_flat_on_the_posed_surface(binding, texels, surface, posed, registration):
     expression = torch.as_tensor(registration.expression, dtype=torch.float32)
-    _, quats = binding.pose(torch.zeros(len(texels), 3), posed.transforms[0], expression)
-    up = Rotation.from_quat(np.roll(quats.numpy(), -1, axis=1)).apply([0.0, 0.0, 1.0])
+    _, axes = binding.pose(torch.zeros(len(texels), 3), posed.transforms[0], expression)
+    up = axes[:, :, 2].numpy()
     mesh = face_normals(posed.vertices[0].numpy(), surface.faces)[texels.face]
     aligned = (up * mesh).sum(1) / np.linalg.norm(mesh, axis=1)
     assert np.median(aligned) > 0.99
@@ -125,3 +133,16 @@ def test_clothes_move_the_gaussians_with_them(avatar, model, wearer):
     naked = PosableAvatar(avatar, model).pose(*calm).means
     clothed = PosableAvatar(replace(avatar, registration=dressed), model).pose(*calm).means
     assert (clothed - naked).norm(dim=1).median().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_the_photos_light_stays_in_the_room_when_the_person_turns(avatar, model):
+    from_the_left = PosableAvatar(replace(avatar, light=np.array([0.8, 0.0, 0.0])), model)
+    registration = avatar.registration
+    before = as_in_the_photo(from_the_left, registration)
+    pose = registration.full_pose.copy()
+    pose[:3] = [0.0, np.pi, 0.0]
+    after = as_in_the_photo(from_the_left, replace(registration, full_pose=pose))
+    sideways = normals(before)[:, 0]
+    to_the_light, away = sideways > 0.8, sideways < -0.8
+    np.testing.assert_allclose(before.colors, 0.5, atol=1e-6)
+    assert after.colors[to_the_light].max() < 0.5 < after.colors[away].min()

@@ -40,6 +40,7 @@ def avatar(model):
         log_scale=np.full((len(face), 1), np.log(0.02), np.float32),
         rgb=np.zeros((len(face), 3), np.float32),
         visibility=np.ones(len(face), np.float32),
+        light=np.zeros(3),
         registration=registration,
         info={},
     )
