@@ -73,9 +73,8 @@ def draft_avatar(
     towards_camera = registration.camera.centre - posed.joints[0].numpy()
     view = np.einsum("jba,jb->ja", rotations, towards_camera)
     light = estimate_light(*_plain_colors(evidence, parts))
-    lit = np.where(
-        np.isin(parts.part, INSIDE_MOUTH)[:, None], 1.0, _lit(surface, texels, evidence, posed, light)
-    )  # painted as it looks
+    lit = _lit(surface, texels, evidence, posed, light)
+    lit[np.isin(parts.part, INSIDE_MOUTH)] = 1.0  # painted as it looks
     bare = replace(evidence, color=evidence.color / lit)  # copies are made of the cloth, not of the light on it
     return Draft(
         surface=surface,
