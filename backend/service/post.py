@@ -49,13 +49,17 @@ class Post:
     def send_parts(
         self, routing: bytes, parts: list[Part], track: bool = False
     ) -> tuple[Sent, zmq.MessageTracker | None]:
-        """Send without copying what is large; with `track`, also what tells when the memory may change again."""
+        """Send without copying what is large; with `track`, also what tells when the memory may change again.
+
+        Each part is tracked: `send_multipart` would tell of the last one alone, which may be small and long copied.
+        """
+        frames = [zmq.Frame(part, track=track) for part in parts]
         try:
-            tracker = self.socket.send_multipart([routing, *parts], zmq.NOBLOCK, copy=False, track=track)
+            self.socket.send_multipart([routing, *frames], zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return Sent.FULL, None
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             return Sent.GONE, None
-        return Sent.YES, tracker
+        return Sent.YES, zmq.MessageTracker(*(frame.tracker for frame in frames)) if track else None
