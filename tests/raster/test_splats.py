@@ -39,4 +39,4 @@ def test_visible_device_whose_kernels_do_not_run_is_not_taken(monkeypatch):
 def test_warm_up_announces_each_step_before_it_runs():
     events = []
     warm_up(events.append)
-    assert [event.step for event in events] == [0, 1, 2, 3] and all(event.total == 3 for event in events)
+    assert [event.step for event in events] == [0, 1, 2, 3, 4] and all(event.total == 4 for event in events)
