@@ -59,10 +59,10 @@ def memory_never_suffices_to_torch():
 
 
 def memory_suffices_for_half():
-    def draft(observations, registration, model, hair, texture, show_unseen):
+    def draft(observations, registration, model, texture, show_unseen):
         if texture > 64:
             np.empty(2**60, np.uint8)
-        return HONEST_DRAFT(observations, registration, model, hair, texture, show_unseen)
+        return HONEST_DRAFT(observations, registration, model, texture, show_unseen)
 
     train.draft_avatar = draft
 
