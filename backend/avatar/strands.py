@@ -12,8 +12,10 @@ from scipy.spatial import cKDTree
 
 from backend.avatar.blend import blended
 
-EARS = 0.045
-"""Metres from a head's middle to behind its ears."""
+BEHIND = 0.045
+"""Metres from the middle between the ears back to where all is hair."""
+EAR_TOP, EAR_FRONT, EAR_BACK = 0.045, 0.015, -0.02
+"""Metres from there up to an ear's top, forward to its front and back."""
 SKIN_FARTHER = 2.0
 """How much farther skin counts than hair."""
 PROBES = 600
@@ -47,12 +49,24 @@ def is_hair(
     skin: np.ndarray,  # [S, 3] where it shows the head's skin
     centre: np.ndarray,  # [3] between the ears
 ) -> np.ndarray:  # [U] bool
-    """Behind the ears all is hair; before them, what is not much nearer to seen skin than to seen hair."""
-    behind = query[:, 2] < centre[2] - EARS
+    """Behind the ears and over the hairline all is hair; elsewhere what is not much nearer to seen skin."""
     if not len(skin):
         return np.ones(len(query), dtype=bool)
+    _, up, forward = (query - centre).T
+    behind = (forward < -BEHIND) | ((forward < EAR_BACK) & (up > 0))
     apart = [cKDTree(np.concatenate([seen, _mirrored(seen, centre)])).query(query)[0] for seen in (hair, skin)]
-    return behind | (apart[0] < SKIN_FARTHER * apart[1])
+    return behind | _over_the_hairline(query, hair, centre) | (apart[0] < SKIN_FARTHER * apart[1])
+
+
+def _over_the_hairline(query: np.ndarray, hair: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """What lies over a line [U] bool, drawn from the lowest hair that is seen over the ears to an ear's top."""
+    ear = centre + np.array([0.0, EAR_TOP, EAR_FRONT])
+    seen = (hair - ear)[hair[:, 1] > ear[1]]
+    if not len(seen):
+        return np.zeros(len(query), dtype=bool)
+    _, rise, run = seen[seen[:, 1].argmin()]
+    _, up, forward = (query - ear).T
+    return (up > 0) & (up * max(run, 0.01) > forward * rise)
 
 
 def _mirrored(points: np.ndarray, centre: np.ndarray) -> np.ndarray:

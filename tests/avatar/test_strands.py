@@ -63,3 +63,11 @@ def test_the_back_is_hair_and_a_cheek_is_not(ball):
     skin = CENTRE + RADIUS * ball[(ball[:, 2] > 0.2) & (ball[:, 1] < 0.4)]
     back, cheek = CENTRE + np.array([[0, -0.05, -0.08], [0.09, -0.04, 0.01]])
     np.testing.assert_array_equal(is_hair(np.stack([back, cheek]), hair, skin, CENTRE), [True, False])
+
+
+def test_cropped_hair_covers_the_sides_of_a_head_down_to_the_ears(ball):
+    head = CENTRE + RADIUS * ball
+    front = ball[:, 2] > 0.5
+    hair, skin = head[front & (ball[:, 1] > 0.75)], head[front & (ball[:, 1] < 0.75)]
+    side, temple, lobe = CENTRE + np.array([[0.08, 0.06, 0.0], [0.06, 0.05, 0.06], [0.09, 0.0, 0.02]])
+    np.testing.assert_array_equal(is_hair(np.stack([side, temple, lobe]), hair, skin, CENTRE), [True, False, False])
