@@ -19,6 +19,8 @@ IRISES = {"right_eye": range(468, 473), "left_eye": range(473, 478)}
 """MediaPipe's iris points, by the person's own side; all others lie on the skin."""
 FIRM, LOOSE = 0.003, 0.008
 """Metres a landmark moves over the skin between views: at FIRM it has half weight, beyond LOOSE none."""
+SLIVER = 1e-12
+"""Square of a triangle's sine below which its corners lie on one line."""
 _VERSION = 1  # of the method: part of the cache's file name
 
 
@@ -152,10 +154,15 @@ def closest_barycentric(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 
 def _project(offset: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Barycentric coordinates of `offset` (from the first corner) projected on the plane of two edges."""
+    """Barycentric coordinates of `offset` (from the first corner) projected on the plane of two edges.
+
+    Negative where these lie on one line: such slivers fall to their edges.
+    """
     d11, d12, d22 = ((p * q).sum(-1) for p, q in ((first, first), (first, second), (second, second)))
     d01, d02 = (offset * first).sum(-1), (offset * second).sum(-1)
-    determinant = np.maximum(d11 * d22 - d12 * d12, 1e-30)  # slivers fall to their edges
-    v = (d22 * d01 - d12 * d02) / determinant
-    w = (d11 * d02 - d12 * d01) / determinant
+    determinant = d11 * d22 - d12 * d12
+    sliver = determinant <= SLIVER * d11 * d22
+    determinant = np.where(sliver, 1.0, determinant)
+    v = np.where(sliver, -1.0, (d22 * d01 - d12 * d02) / determinant)
+    w = np.where(sliver, -1.0, (d11 * d02 - d12 * d01) / determinant)
     return np.stack([1 - v - w, v, w], axis=-1)

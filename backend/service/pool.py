@@ -8,6 +8,7 @@ import secrets
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -169,7 +170,8 @@ class Pool:
 
     def _bury(self, place: _Place, worker: Worker, reason: str) -> None:
         if worker.process.stdin is not None:
-            worker.process.stdin.close()
+            with suppress(BrokenPipeError):  # it died before it had read what stands in the pipe
+                worker.process.stdin.close()
         self._public_keys.discard(worker.public)
         place.worker = None
         if worker.ready is None:
