@@ -143,8 +143,7 @@ class Pool:
         """End all workers: asked first, killed after `within_s` seconds."""
         for worker in self.workers():
             self.send(worker, WorkStop())
-            if worker.process.stdin is not None:
-                worker.process.stdin.close()
+            _hang_up(worker.process)
         for worker in self.workers():
             try:
                 worker.process.wait(within_s)
@@ -169,9 +168,7 @@ class Pool:
             self.send(worker, WorkPing())
 
     def _bury(self, place: _Place, worker: Worker, reason: str) -> None:
-        if worker.process.stdin is not None:
-            with suppress(BrokenPipeError):  # it died before it had read what stands in the pipe
-                worker.process.stdin.close()
+        _hang_up(worker.process)
         self._public_keys.discard(worker.public)
         place.worker = None
         if worker.ready is None:
@@ -213,6 +210,12 @@ def _introduce(process: subprocess.Popen[bytes], identity: str, server_key: str,
         process.stdin.flush()
     except BrokenPipeError:
         pass  # it died at once: `tick` will see
+
+
+def _hang_up(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # it died before it had read what stands in the pipe
+        process.stdin.close()
 
 
 def _cause(code: int) -> str:
