@@ -1,4 +1,4 @@
-"""A standing person, photographed; and jobs that find the photo observed and fitted already."""
+"""A standing person, photographed; jobs that find the photo observed and fitted already; a server with tiny workers."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ from backend.pipeline import BuildSettings, build
 from backend.registration.files import save_registration
 from backend.registration.wearer import wearer_of
 from backend.training.settings import TrainingSettings
+from tests.service.serving import serving, submit, until_state
 from tests.standing import photograph, standing
 
 
@@ -34,3 +35,19 @@ def avatar_folder(tmp_path_factory, observations, fit):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backend.pipeline.observe", lambda *_, **__: observations)
         return build(place / "photo.png", place / "avatar", BuildSettings(training, registration=place / "fit.npz"))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A real one, for all tests of a file."""
+    with serving(tmp_path_factory.mktemp("data")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def avatar(server):
+    """The id of an avatar that it has built."""
+    with server.connect() as client:
+        job = submit(client)
+        until_state(client, job, "finished")
+        return job

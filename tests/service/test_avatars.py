@@ -23,25 +23,10 @@ from tests.service.fake_worker import write_avatar
 from tests.service.serving import (
     motion,
     render_frames,
-    serving,
     submit,
     until,
     until_state,
 )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def avatar(server):
-    with server.connect() as client:
-        job = submit(client)
-        until_state(client, job, "finished")
-        return job
 
 
 @pytest.fixture

@@ -26,26 +26,10 @@ from tests.service.serving import (
     motion,
     render_frames,
     render_live,
-    serving,
     state_of,
-    submit,
     until,
     until_state,
 )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def avatar(server):
-    with server.connect() as client:
-        job = submit(client)
-        until_state(client, job, "finished")
-        return job
 
 
 @pytest.fixture

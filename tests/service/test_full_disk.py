@@ -9,15 +9,9 @@ import pytest
 from shared.wire import calls
 from shared.wire.errors import WireError
 from shared.wire.messages import Frame, Ping, RenderCredit, StatusGet
-from tests.service.serving import drain, motion, render_frames, render_live, serving, submit, until, until_state
+from tests.service.serving import drain, motion, render_frames, render_live, submit, until, until_state
 
 LARGE = np.random.default_rng(0).integers(0, 256, 300_000, "u1").tobytes()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
 
 
 @pytest.fixture

@@ -26,13 +26,7 @@ from shared.wire.messages import (
     StatusGet,
 )
 from tests.service.fake_worker import DEAF, DIES, DIES_ALWAYS, DISK_FULL, FAILS, HANGS
-from tests.service.serving import PHOTO, drain, serving, state_of, submit, until, until_state
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
+from tests.service.serving import PHOTO, drain, state_of, submit, until, until_state
 
 
 @pytest.fixture

@@ -23,20 +23,6 @@ from tests.shared.wire.proxy import Proxy
 SIZE = (256, 192)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def avatar(server):
-    with server.connect() as client:
-        job = submit(client)
-        until_state(client, job, "finished")
-        return job
-
-
 def mapped_clients(client):
     return client.call(StatusGet()).message.mapped
 

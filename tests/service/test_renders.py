@@ -14,20 +14,6 @@ from shared.wire.messages import FINAL_STATES, Bye, Frame, JobCancel, JobForget,
 from tests.service.serving import Serving, drain, motion, render_frames, serving, state_of, submit, until, until_state
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def avatar(server):
-    with server.connect() as client:
-        job = submit(client)
-        until_state(client, job, "finished")
-        return job
-
-
 def poses(server):
     """Names of the renders whose poses are kept."""
     return {path.name for path in (server.data / "poses").iterdir()}

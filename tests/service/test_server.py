@@ -22,12 +22,6 @@ from shared.wire.messages import Ping, ServerStop, StatusGet
 from tests.service.serving import FAKE_WORKER, ROOT, Serving, serving, submit, until, until_state
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
-
-
 def children_of(pid):
     return subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
 

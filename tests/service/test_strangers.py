@@ -39,13 +39,7 @@ from shared.wire.messages import (
     ServerStop,
 )
 from shared.wire.sockets import CONTROL, FRAMES, client_socket, connect, new_context
-from tests.service.serving import PHOTO, drain, motion, render_frames, render_live, serving, submit, until, until_state
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("data")) as running:
-        yield running
+from tests.service.serving import PHOTO, drain, motion, render_frames, render_live, submit, until, until_state
 
 
 @pytest.fixture
@@ -71,14 +65,6 @@ def bob(server, bob_file):
     until(lambda: client.state == "ready")
     yield client
     client.close()
-
-
-@pytest.fixture(scope="module")
-def avatar(server):
-    with server.connect() as client:
-        job = submit(client)
-        until_state(client, job, "finished")
-        return job
 
 
 def raw(context, connection, channel=CONTROL):
