@@ -47,8 +47,7 @@ def _cropped(camera: Camera, render: bpy.types.RenderSettings) -> Camera:
     """What lies in the render region, whose edges Blender truncates to whole pixels, counted from the bottom left."""
     left, right = (int(np.float32(edge) * camera.width) for edge in (render.border_min_x, render.border_max_x))
     bottom, top = (int(np.float32(edge) * camera.height) for edge in (render.border_min_y, render.border_max_y))
-    K = camera.K - np.array([[0, 0, left], [0, 0, camera.height - top], [0, 0, 0]])
-    return Camera(right - left, top - bottom, K, camera.world_to_camera)
+    return camera.cropped(left, camera.height - top, right, camera.height - bottom)
 
 
 def pinhole(
