@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import IO
 
 from backend.service.keys import KeyPair, new_pair
 from backend.service.post import Parcel, Post, Sent
@@ -143,7 +144,7 @@ class Pool:
         """End all workers: asked first, killed after `within_s` seconds."""
         for worker in self.workers():
             self.send(worker, WorkStop())
-            _hang_up(worker.process)
+            _stdin(worker.process).close()
         for worker in self.workers():
             try:
                 worker.process.wait(within_s)
@@ -168,7 +169,7 @@ class Pool:
             self.send(worker, WorkPing())
 
     def _bury(self, place: _Place, worker: Worker, reason: str) -> None:
-        _hang_up(worker.process)
+        _stdin(worker.process).close()
         self._public_keys.discard(worker.public)
         place.worker = None
         if worker.ready is None:
@@ -184,6 +185,7 @@ class Pool:
             process = subprocess.Popen(
                 [*self._command, "--role", place.role, "--connect", self._endpoint],
                 stdin=subprocess.PIPE,
+                bufsize=0,  # words that nobody read must not be left for `close`, which would fail of them
                 stdout=log,
                 stderr=log,
                 env=environment,
@@ -204,18 +206,13 @@ def _introduce(process: subprocess.Popen[bytes], identity: str, server_key: str,
     """Keys go through the pipe: arguments and environment can be read by others."""
     line = {"identity": identity, "server_key": server_key}
     line |= {f"{name}_key": value for name, value in asdict(keys).items()}
-    assert process.stdin is not None
-    try:
-        process.stdin.write(json.dumps(line).encode() + b"\n")
-        process.stdin.flush()
-    except BrokenPipeError:
-        pass  # it died at once: `tick` will see
+    with suppress(BrokenPipeError):  # it died at once: `tick` will see
+        _stdin(process).write(json.dumps(line).encode() + b"\n")
 
 
-def _hang_up(process: subprocess.Popen[bytes]) -> None:
-    assert process.stdin is not None
-    with suppress(BrokenPipeError):  # it died before it had read what stands in the pipe
-        process.stdin.close()
+def _stdin(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin is not None  # `_spawn` asks for a pipe
+    return process.stdin
 
 
 def _cause(code: int) -> str:
