@@ -14,8 +14,8 @@ import numpy as np
 from backend.avatar.anatomy import Anatomy
 from backend.avatar.blend import blended
 from backend.avatar.eyes_and_mouth import fill_eye, paint_mouth
-from backend.avatar.lending import PLAINLY, Limb, Pose, borrow, carry_round, mirrored, symmetry_offers
-from backend.avatar.limbs import LIMB_NAMES
+from backend.avatar.lending import PLAINLY, Limb, Pose, borrow, carry_round, symmetry_offers
+from backend.avatar.limbs import LIMB_NAMES, mirrored
 from backend.avatar.projection import Evidence
 from backend.avatar.recurring import recurring, skin_like
 from backend.avatar.strands import hair_colors, is_hair
@@ -109,7 +109,7 @@ def _fill_bare(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> None:
     """Fill skin and shoes in place, from this side's and from the twin's."""
     position, lender = limb.anatomy.position, limb.lender & ~limb.evidence.hair & ~limb.evidence.hairline
     own, other = (np.flatnonzero(side.members & lender) for side in (limb, limb.twin))
-    places = np.concatenate([position[own], mirrored(position[other], limb.pose)])
+    places = np.concatenate([position[own], mirrored(position[other], limb.pose.middle)])
     if len(places):
         color[unseen] = blended(position[unseen], places, color[np.concatenate([own, other])])
     else:

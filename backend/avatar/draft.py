@@ -9,6 +9,7 @@ import torch
 
 from backend.avatar.anatomy import Anatomy, anatomy
 from backend.avatar.completion import complete
+from backend.avatar.eyes_and_mouth import MOUTH
 from backend.avatar.lending import Pose
 from backend.avatar.light import GAMMA, Room, estimate_light
 from backend.avatar.limbs import LIMB_NAMES
@@ -21,7 +22,6 @@ from backend.raster.mesh import rasterize_mesh
 from backend.registration.confidence import LOW
 from backend.stages import Observations, Registration
 
-INSIDE_MOUTH = ("upper_teeth", "lower_teeth", "tongue", "cavity")
 ARM_BEGINS = 0.6
 """Share of an upper arm inside the photo from which the whole arm is shown."""
 BESIDE_HAIR = 0.6
@@ -73,8 +73,7 @@ def draft_avatar(
     towards_camera = registration.camera.centre - posed.joints[0].numpy()
     view = np.einsum("jba,jb->ja", rotations, towards_camera)
     light = estimate_light(*_plain_colors(evidence, parts))
-    lit = _lit(surface, texels, evidence, posed, light)
-    lit[np.isin(parts.part, INSIDE_MOUTH)] = 1.0  # painted as it looks
+    lit = _lit(surface, parts, evidence, posed, light)
     bare = replace(evidence, color=evidence.color / lit)  # copies are made of the cloth, not of the light on it
     return Draft(
         surface=surface,
@@ -123,13 +122,16 @@ def _plain_colors(evidence: Evidence, parts: Anatomy) -> tuple[np.ndarray, np.nd
 
 
 def _lit(
-    surface: Surface, texels: Texels, evidence: Evidence, posed: PosedBody, light: np.ndarray
+    surface: Surface, parts: Anatomy, evidence: Evidence, posed: PosedBody, light: np.ndarray
 ) -> np.ndarray:  # [M, 1]
-    """What the photo's light makes of a display-referred colour at each texel, 1 where it is the mean light."""
-    points = torch.as_tensor(texels.interpolate(surface.vertices.numpy(), surface.faces))
+    """What the photo's light makes of a display-referred colour at each texel, 1 where it is the mean light.
+
+    Also 1 inside the mouth, which is painted as it looks.
+    """
     normal = torch.as_tensor(evidence.normal, dtype=torch.float32)
-    caught = Room.of(surface, points, light).light_on(normal, posed.transforms[0])
-    return caught.numpy()[:, None] ** np.float32(1 / GAMMA)
+    caught = Room.of(surface, torch.as_tensor(parts.position), light).light_on(normal, posed.transforms[0])
+    lit = caught.numpy() ** np.float32(1 / GAMMA)
+    return np.where(np.isin(parts.part, list(MOUTH)), np.float32(1.0), lit)[:, None]
 
 
 def _visibility(inside: np.ndarray, limb: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from backend.avatar.anatomy import Anatomy
-from backend.avatar.limbs import BONES, LIMB_NAMES, Bone, twin
+from backend.avatar.limbs import BONES, LIMB_NAMES, Bone, mirrored, twin
 from backend.avatar.pattern import level_direction, usual_colors
 from backend.avatar.projection import Evidence
 from shared.skeleton import JOINT_INDEX
@@ -45,6 +45,11 @@ class Pose:
 
     joints: np.ndarray  # [55, 3] metres, rest pose
     view: np.ndarray  # [55, 3] from each joint towards the camera, in the joint's rest frame
+
+    @property
+    def middle(self) -> float:
+        """The x, in metres, of the plane that halves the body."""
+        return float(self.joints[0, 0])
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class Limb:
             own = limb.members & limb.lender
             opposite = name.partition("_")[0] not in (self.name.partition("_")[0], name)
             position = self.anatomy.position[own]
-            swatches.append((mirrored(position, self.pose) if opposite else position, color[own]))
+            swatches.append((mirrored(position, self.pose.middle) if opposite else position, color[own]))
         return level_direction(swatches, _axis(self.name, self.pose))
 
 
@@ -143,7 +148,7 @@ def carry_round(color: np.ndarray, limb: Limb, unseen: np.ndarray, level: np.nda
 def symmetry_offers(limb: Limb, unseen: np.ndarray) -> list[Offer]:
     """The limb's own seen side, its twin's, and both reflected front to back."""
     position, pose, other = limb.anatomy.position[unseen], limb.pose, limb.twin
-    across = mirrored(position, pose)
+    across = mirrored(position, pose.middle)
     own, opposite = limb.members & limb.lender, other.members & limb.lender
     metric, other_metric = _metric(limb), _metric(other)
     bone, other_bone = limb.bone, other.bone
@@ -238,11 +243,6 @@ def _cut_alike(limb: str) -> list[str]:
     if part not in CUT:
         return [limb]
     return [f"{side}_{other}" for side in ("left", "right") for other in CUT if CUT[other] == CUT[part]]
-
-
-def mirrored(points: np.ndarray, pose: Pose) -> np.ndarray:
-    """Points [N, 3] on the other side of the body's middle plane."""
-    return points * [-1.0, 1.0, 1.0] + [2 * pose.joints[0, 0], 0.0, 0.0]
 
 
 def _metric(limb: Limb) -> np.ndarray:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from backend.avatar.surface import Surface
 from backend.body.geometry import face_normals
-from backend.raster.shadow import DARKEST, Discs, irradiance, unshaded
+from backend.raster.shadow import Discs, irradiance, unshaded
 
 GAMMA = 2.2
 """Of display-referred colours, near enough to scale them by a ratio of light."""
@@ -62,7 +62,7 @@ def estimate_light(color: np.ndarray, normal: np.ndarray) -> np.ndarray:
     hue = 2.0 * np.log(linear / linear.mean(1, keepdims=True))
     centres: np.ndarray | None = None
     for _ in range(ROUNDS):
-        bare = brightness - np.log(_caught(normal, towards))
+        bare = brightness - np.log(caught(normal, towards))
         looks = np.concatenate([bare[:, None], hue], axis=1)
         start = MATERIALS if centres is None else centres
         centres, material = kmeans2(looks, start, iter=5, minit="++" if centres is None else "matrix", seed=0)
@@ -70,14 +70,15 @@ def estimate_light(color: np.ndarray, normal: np.ndarray) -> np.ndarray:
     return towards
 
 
-def _caught(normal: np.ndarray, towards: np.ndarray) -> np.ndarray:
-    return np.maximum(1 + 2 / 3 * normal @ towards, DARKEST)
+def caught(normal: np.ndarray, towards: np.ndarray) -> np.ndarray:
+    """`irradiance` for arrays."""
+    return irradiance(torch.from_numpy(normal), torch.from_numpy(towards)).numpy()
 
 
 def _improved(towards: np.ndarray, residual: np.ndarray, material: np.ndarray, normal: np.ndarray) -> np.ndarray:
     """One Gauss-Newton step of the robust fit of log brightness, each material's own brightness free."""
     weight = 1.0 / (1.0 + (residual / DOUBTED) ** 2)
-    slope = 2 / 3 * normal / _caught(normal, towards)[:, None]
+    slope = 2 / 3 * normal / caught(normal, towards)[:, None]
     total = np.maximum(np.bincount(material, weight), 1e-9)
     residual = residual - (np.bincount(material, weight * residual) / total)[material]
     means = np.stack([np.bincount(material, weight * column) for column in slope.T], axis=1) / total[:, None]

@@ -81,3 +81,8 @@ class Bone:
         sideways = np.cross(self.direction, [0.0, 0.0, 1.0])
         sideways = sideways / np.linalg.norm(sideways)
         return sideways, np.cross(sideways, self.direction)
+
+
+def mirrored(points: np.ndarray, middle: float) -> np.ndarray:
+    """Points [N, 3] on the other side of the body, whose middle plane is x = `middle` metres."""
+    return points * [-1.0, 1.0, 1.0] + [2 * middle, 0.0, 0.0]

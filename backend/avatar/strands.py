@@ -11,6 +11,7 @@ from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from backend.avatar.blend import blended
+from backend.avatar.limbs import mirrored
 
 BEHIND = 0.045
 """Metres from the middle between the ears back to where all is hair."""
@@ -37,7 +38,7 @@ def hair_colors(
     centre: np.ndarray,  # [3] of the head, between the ears
 ) -> np.ndarray:  # [U, 3] sRGB in [0, 1]
     """Colours for unseen hair: a blend of seen hair on either side, times the strands' own shades."""
-    sides = np.concatenate([donors, _mirrored(donors, centre)])
+    sides = np.concatenate([donors, mirrored(donors, centre[0])])
     base = blended(query, sides, np.concatenate([color, color]))
     shade = np.exp(_variation(donors, color) * _strands(query - centre))
     return np.clip(base * shade[:, None], 0.0, 1.0)
@@ -54,7 +55,7 @@ def is_hair(
         return np.ones(len(query), dtype=bool)
     _, up, forward = (query - centre).T
     behind = (forward < -BEHIND) | ((forward < EAR_BACK) & (up > 0))
-    apart = [cKDTree(np.concatenate([seen, _mirrored(seen, centre)])).query(query)[0] for seen in (hair, skin)]
+    apart = [cKDTree(np.concatenate([seen, mirrored(seen, centre[0])])).query(query)[0] for seen in (hair, skin)]
     return behind | _over_the_hairline(query, hair, centre) | (apart[0] < SKIN_FARTHER * apart[1])
 
 
@@ -67,10 +68,6 @@ def _over_the_hairline(query: np.ndarray, hair: np.ndarray, centre: np.ndarray) 
     _, rise, run = seen[seen[:, 1].argmin()]
     _, up, forward = (query - ear).T
     return (up > 0) & (up * max(run, 0.01) > forward * rise)
-
-
-def _mirrored(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    return points * [-1.0, 1.0, 1.0] + [2 * centre[0], 0.0, 0.0]
 
 
 def _variation(donors: np.ndarray, color: np.ndarray) -> float:

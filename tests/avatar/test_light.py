@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from backend.avatar.light import FROM_ABOVE, GAMMA, MOST, Room, estimate_light, gain
-from backend.avatar.light import _caught as caught
+from backend.avatar.light import FROM_ABOVE, GAMMA, MOST, Room, caught, estimate_light, gain
 
 MATERIALS = np.array([[0.8, 0.6, 0.5], [0.9, 0.9, 0.88], [0.1, 0.12, 0.3], [0.3, 0.25, 0.1]])
 
