@@ -9,7 +9,7 @@ from backend.service.streams import Outgoing, Shot
 from backend.service.work import WorkFrame
 from shared.wire import limits
 from shared.wire.codec import Envelope, encode
-from shared.wire.mapped import FEATURE, Place
+from shared.wire.mapped import Place
 from shared.wire.messages import Frame, RenderFrames, RenderLive
 from shared.wire.pixels import strips
 
@@ -26,7 +26,7 @@ def messages_of(shot: Shot, drawn: WorkFrame) -> list[Outgoing]:
     row_bytes = drawn.box_width * (rgba.itemsize * 4 + depth.itemsize)
     rows = strips(drawn.box_height, row_bytes, limits.FRAME_PART_BYTES)
     session = shot.stream.session
-    pack, mapped = is_packed(shot), FEATURE in session.features
+    pack, mapped = is_packed(shot), session.is_mapped
     messages = []
     for strip, (first, last) in enumerate(rows):
         buffers = {"rgba": rgba[first:last], "depth": depth[first:last]}

@@ -6,7 +6,6 @@ import zmq
 
 from backend.service.post import Post, Sent
 from backend.service.streams import Outgoing, Stream
-from shared.wire.mapped import FEATURE
 
 
 def deliver(stream: Stream, post: Post) -> None:
@@ -25,7 +24,7 @@ def _hand_over(stream: Stream, outgoing: Outgoing, tracker: zmq.MessageTracker) 
     stream.outbox.popleft()
     stream.credit -= 1 if outgoing.strip else 0  # the first strip's was taken when it was drawn
     outgoing.shot.slot.lend(tracker)
-    if FEATURE in stream.session.features:
+    if stream.session.is_mapped:
         outgoing.shot.slot.lend(stream.loan(outgoing))
     if outgoing.last:
         outgoing.shot.slot.give_back()

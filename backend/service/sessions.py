@@ -38,6 +38,11 @@ class Session:
     ticket: str = field(default_factory=lambda: str(uuid.uuid4()))
     frames: bytes | None = None
 
+    @property
+    def is_mapped(self) -> bool:
+        """Whether its frames come in mapped memory."""
+        return MAPPED in self.features
+
 
 class Sessions:
     """All of them, and what is said to them."""
@@ -84,7 +89,7 @@ class Sessions:
             features=session.features,
             version=__version__,
             loopback=session.local,
-            mapped=str(self._same_host.path) if MAPPED in session.features else "",
+            mapped=str(self._same_host.path) if session.is_mapped else "",
         )
 
     def _begin(self, hello: Hello, owner: str, parcel: Parcel) -> Session:
@@ -152,7 +157,7 @@ class Sessions:
 
     def _settle_mapping(self, session: Session, proof: str) -> None:
         """Frames come in mapped memory if that was offered, and the client has shown that it can read it."""
-        if MAPPED not in session.features:
+        if not session.is_mapped:
             return
         if not proof:
             session.features = tuple(feature for feature in session.features if feature != MAPPED)
@@ -161,7 +166,7 @@ class Sessions:
 
     def mapped(self) -> int:
         """How many have their frames in mapped memory."""
-        return sum(session.frames is not None and MAPPED in session.features for session in self._by_id.values())
+        return sum(session.frames is not None and session.is_mapped for session in self._by_id.values())
 
     def ignores(self, routing: bytes) -> bool:
         """Whether this peer sent so much nonsense that nothing of it is read any more."""
