@@ -38,11 +38,7 @@ def regions(kind):
     for window in reversed(bpy.context.window_manager.windows[:]):
         for area in window.screen.areas:
             if area.type == kind:
-                top = SCREEN_HEIGHT - window.y
-                return {
-                    one.type: [window.x + one.x, top - one.y - one.height, one.width, one.height]
-                    for one in area.regions
-                }
+                return {region.type: on_screen(window, region) for region in area.regions}
     return {}
 
 
