@@ -118,16 +118,6 @@ def eevee() -> str:
     return "BLENDER_EEVEE_NEXT" if V42 and not V50 else "BLENDER_EEVEE"
 
 
-def set_image_format(settings: Any, file_format: str) -> None:
-    """Set `file_format` of image settings, after the media type that 5.0 wants first."""
-    if V50:
-        videos, layers = ("FFMPEG",), ("OPEN_EXR_MULTILAYER",)
-        settings.media_type = (
-            "VIDEO" if file_format in videos else "MULTI_LAYER_IMAGE" if file_format in layers else "IMAGE"
-        )
-    settings.file_format = file_format
-
-
 def compositor_tree(scene: bpy.types.Scene, ensure: bool = False) -> Any:
     """The scene's compositor node tree, or None; with `ensure` made, with Render Layers linked to the output."""
     if not V50:
