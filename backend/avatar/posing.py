@@ -125,7 +125,8 @@ class PosableAvatar:
     @property
     def nbytes(self) -> int:
         """Bytes that its Gaussians take on the device."""
-        own = (self._offset, self._scales, self._opacities, self._colors)
+        light = (self._in_photo, self._room.nearest, self._room.share)
+        own = (self._offset, self._scales, self._opacities, self._colors, *light)
         return sum(tensor.nbytes for tensor in (*vars(self._binding).values(), *own))
 
     def pose(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> Gaussians:

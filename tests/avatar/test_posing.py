@@ -146,3 +146,11 @@ def test_the_photos_light_stays_in_the_room_when_the_person_turns(avatar, model)
     to_the_light, away = sideways > 0.8, sideways < -0.8
     np.testing.assert_allclose(before.colors, 0.5, atol=1e-6)
     assert after.colors[to_the_light].max() < 0.5 < after.colors[away].min()
+
+
+def test_its_size_counts_all_that_there_is_of_each_gaussian(avatar, model):
+    posable, count = PosableAvatar(avatar, model), len(avatar.face)
+    parts = [value for part in vars(posable).values() for value in (part, *getattr(part, "__dict__", {}).values())]
+    tensors = [value for value in parts if isinstance(value, torch.Tensor) and value.shape[:1] == (count,)]
+    moved = posable._binding.moved, posable._binding.deltas
+    assert posable.nbytes == sum(tensor.nbytes for tensor in (*tensors, *moved))
