@@ -134,7 +134,7 @@ def test_a_face_of_the_hair_layer_needs_the_layer(avatar, folder, model, roof):
         load_avatar(folder, model)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**6), st.integers(0, 255))
 def test_a_cut_or_flipped_file_is_refused_or_still_an_avatar(avatar, tmp_path, model, place, byte):
     """Whatever happens to the bytes, the only error is the one that tells the user."""

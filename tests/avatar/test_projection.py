@@ -14,7 +14,7 @@ from shared.camera import Camera
 from tests.standing import photograph
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(0.5, 11.5), st.floats(0.5, 7.5), st.tuples(*[st.floats(-2, 2)] * 3))
 def test_samples_of_a_ramp_are_exact(x, y, ramp):
     rows, columns = np.mgrid[:8, :12] + 0.5

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backend.body.landmark_views import CONTOUR
@@ -67,7 +67,6 @@ def test_inner_lip_points_follow_their_own_lip(model, packaged):
 coordinates = st.lists(st.floats(-1, 1), min_size=12, max_size=12)
 
 
-@settings(deadline=None)
 @given(coordinates)
 @example([0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 1.0])  # corners on one line
 def test_closest_point_of_a_triangle_beats_every_other(values):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from torch.testing import assert_close
@@ -116,7 +116,6 @@ def test_gradients_in_double_precision(official_file):
     assert torch.autograd.gradcheck(vertices, inputs, eps=1e-6, atol=1e-6, fast_mode=True)
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-7, 7), min_size=3, max_size=3))
 def test_rodrigues_is_the_rotation_of_its_vector(vector):
     rotation = rodrigues(torch.tensor(vector, dtype=torch.float64))

@@ -26,7 +26,7 @@ def subject():
     return load_subject(SHARED / "truth" / "subject_b")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.floats(0.2, 5.0))
 def test_alignment_finds_the_similarity_that_was_applied(seed, scale):
     rng = np.random.default_rng(seed)

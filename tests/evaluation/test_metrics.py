@@ -17,7 +17,7 @@ def noisy_pair(seed: int, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
     return render, truth
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000), st.floats(0.01, 0.5))
 def test_psnr_and_ssim_equal_scikit_image(seed, noise):
     render, truth = noisy_pair(seed, noise)

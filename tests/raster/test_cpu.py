@@ -39,7 +39,7 @@ def one(**changes):
     return tuple(torch.tensor(value) for value in (tensors | changes).values())
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.integers(0, 10_000), st.sampled_from([0.005, 0.03, 0.3]))
 def test_random_gaussians_match_the_reference(seed, size):
     assert_matches_reference(gaussians(seed, size=size), camera())
@@ -98,7 +98,7 @@ def test_no_gaussians_give_an_empty_image():
     assert image.shape == (45, 70, 5) and (image == 0).all()
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1000), st.lists(st.floats(-3, 3), min_size=6, max_size=6))
 def test_the_world_has_no_preferred_frame(seed, motion):
     turn, shift = Rotation.from_rotvec(motion[:3]), np.array(motion[3:])
@@ -140,7 +140,7 @@ def test_centre_on_a_pixel_centre_draws_a_symmetric_blob_at_its_depth():
     torch.testing.assert_close(drawn.depth[drawn.alpha > 0], torch.full_like(drawn.depth[drawn.alpha > 0], 3.0))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 10_000), st.floats(0.001, 2.0))
 def test_colour_never_exceeds_alpha_and_alpha_never_exceeds_one(seed, size):
     drawn = rasterize(*gaussians(seed, count=200, size=size), camera())

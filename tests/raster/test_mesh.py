@@ -15,7 +15,7 @@ def random_mesh(seed, triangles=40):
     return vertices, np.arange(3 * triangles).reshape(-1, 3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_barycentric_point_projects_to_its_pixel_centre_and_depth(seed):
     vertices, faces = random_mesh(seed)
@@ -28,7 +28,7 @@ def test_barycentric_point_projects_to_its_pixel_centre_and_depth(seed):
     np.testing.assert_allclose(seen.barycentric[y, x].sum(1), 1, atol=1e-5)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000))
 def test_nearest_triangle_wins_whatever_the_order(seed):
     vertices, faces = random_mesh(seed)

@@ -42,7 +42,7 @@ def assert_same(a, b):
             assert left == right
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**31), hair=st.booleans(), notes=st.lists(st.text("aé. ", min_size=1).map(str.strip)))
 def test_what_is_written_is_read_back(model, tmp_path_factory, seed, hair, notes):
     path = tmp_path_factory.mktemp("registration") / "registration.npz"

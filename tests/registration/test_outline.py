@@ -12,7 +12,7 @@ def disk(x, y, radius, softness=1.0):
     return np.clip(0.5 + (radius - np.hypot(columns - x, rows - y)) / softness, 0, 1).astype(np.float32)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(30, 50), st.floats(28, 32), st.floats(8, 20), st.floats(1, 3).map(lambda value: round(value, 2)))
 def test_a_disk_is_found_to_a_tenth_of_a_pixel(x, y, radius, softness):
     outline = matte_outline(disk(x, y, radius, softness))

@@ -74,7 +74,7 @@ def test_a_move_that_is_not_in_the_table_is_a_defect(before, after):
         check_move(before, after)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.booleans(), st.sampled_from(["a", "b"]), st.integers(1, 9), st.floats(0, 0.3))))
 def test_events_count_without_gap_and_progress_is_thinned(steps):
     journal, clock, told = Journal(Path(":memory:")), FakeClock(), []

@@ -92,7 +92,7 @@ class Readers(RuleBasedStateMachine):
 
 
 def test_24_a_slot_that_may_be_read_is_never_drawn_into():
-    run_state_machine_as_test(Readers, settings=settings(max_examples=40, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(Readers, settings=settings(max_examples=40, stateful_step_count=40))
 
 
 def test_a_slot_is_as_large_as_asked_and_no_frame_reaches_into_the_next(tmp_path):

@@ -194,7 +194,7 @@ def _children(pid):
 
 QUICK = settings(max_examples=2, stateful_step_count=10)
 LONG = settings(max_examples=25, stateful_step_count=40)
-COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck), "print_blob": False}
+COMMON = {"suppress_health_check": list(HealthCheck), "print_blob": False}
 
 
 def test_20_21_23_27_whatever_happens_each_job_has_one_story():

@@ -29,7 +29,7 @@ def test_its_own_rate_gives_the_motion_itself():
     assert motion.resampled(30.0) is motion
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 9), st.integers(2, 4))
 def test_a_whole_multiple_of_the_rate_keeps_every_old_frame(frames, factor):
     motion = random_motion(frames)
@@ -40,7 +40,7 @@ def test_a_whole_multiple_of_the_rate_keeps_every_old_frame(frames, factor):
     assert_allclose(fine.expression[::factor], motion.expression, atol=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 40), st.floats(1, 240), st.floats(1, 240))
 def test_resampling_keeps_the_length_in_seconds_and_invents_nothing(frames, old, new):
     motion = random_motion(frames, old)

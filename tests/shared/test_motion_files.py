@@ -191,7 +191,7 @@ def test_an_array_that_unpacks_to_gigabytes_is_refused_before_it_is_unpacked(tmp
         load_motion(write(tmp_path / "a.npz", **amass_x()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_damaged_file_never_escapes_as_another_error(tmp_path_factory, data):
     path = tmp_path_factory.getbasetemp() / "damaged.npz"

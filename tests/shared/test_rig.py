@@ -62,7 +62,7 @@ def test_row_36_a_pickle_in_a_rig_is_not_opened(rig, tmp_path):
         load_rig(tmp_path / "rig.npz")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200) | st.integers(1, 50_000))
 def test_row_14_damaged_bytes_are_refused_in_words(rig, damage):
     whole = rig_bytes(rig)

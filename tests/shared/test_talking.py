@@ -72,7 +72,7 @@ def test_nothing_jumps(motion):
     assert np.delete(speed, eyes, axis=1).max() < 14  # rad/s; hands are quick, but do not teleport
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.floats(0.04, 20), st.floats(5, 60), st.integers(0, 2**31))
 def test_any_length_and_rate_works(seconds, fps, seed):
     motion = talking_motion(seconds, fps, seed)
@@ -86,7 +86,7 @@ def test_impossible_lengths_are_refused():
             talking_motion(seconds, fps)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(list(GESTURES)), st.sampled_from(list(GESTURES)), st.floats(0, 1))
 def test_wrists_stay_clear_of_the_torso_between_any_two_gestures(first, second, when):
     for arm in (0, 1):
@@ -97,7 +97,7 @@ def test_wrists_stay_clear_of_the_torso_between_any_two_gestures(first, second, 
             assert ((x - 0.0) / 0.19) ** 2 + ((z - 0.03) / 0.165) ** 2 > 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.floats(0.0, 0.45), st.floats(-0.35, 0.3), st.floats(0.2, 0.4))
 def test_the_wrist_reaches_where_it_is_sent(x, y, z):
     wrist = np.array([[x, y, z]])

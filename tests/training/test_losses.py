@@ -59,7 +59,7 @@ def test_both_images_get_a_gradient(pair):
     assert image.grad.abs().sum() > 0 and truth.grad.abs().sum() > 0
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0, 1))
 def test_the_truth_costs_nothing_over_any_backdrop(backdrop):
     generator = torch.Generator().manual_seed(2)

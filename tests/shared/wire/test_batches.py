@@ -29,7 +29,7 @@ def cut(frames, cameras, first=3, expressions=2):
     return buffers, list(batches(request, buffers))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 40_000), st.booleans())
 def test_together_they_are_the_whole(frames, moving):
     buffers, parts = cut(frames, frames if moving else 1)

@@ -110,7 +110,7 @@ def answered(client):
 def test_each_question_gets_one_answer_whatever_happens(monkeypatch):
     monkeypatch.setattr(limits, "PING_S", 0.2)
     ClientLife.TestCase.settings = settings(
-        max_examples=25, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=25, stateful_step_count=15, suppress_health_check=list(HealthCheck)
     )
     case = ClientLife.TestCase("runTest")
     case.runTest()

@@ -48,7 +48,7 @@ def chunk(size=8, dtype="u1"):
 
 @pytest.mark.parametrize("cls", MESSAGES, ids=lambda cls: cls.kind)
 def test_encoding_then_decoding_is_the_identity(cls):
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=15)
     @given(envelopes(cls), st.booleans())
     def holds(envelope, as_memory):
         parts = encode(envelope)
@@ -57,7 +57,7 @@ def test_encoding_then_decoding_is_the_identity(cls):
     holds()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.binary(max_size=200), max_size=10))
 def test_row_1_random_parts_give_one_typed_error(parts):
     began = process_time()
@@ -66,20 +66,20 @@ def test_row_1_random_parts_give_one_typed_error(parts):
     assert process_time() - began < 1
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(envelopes(), st.data())
 def test_row_1_a_changed_message_is_a_message_or_one_typed_error(envelope, data):
     change_bytes(envelope, data)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(envelopes(), st.data())
 def test_row_5_cut_shuffled_and_doubled_parts_are_a_message_or_one_typed_error(envelope, data):
     shuffle_parts(envelope, data)
 
 
 @pytest.mark.slow
-@settings(max_examples=5000, deadline=None)
+@settings(max_examples=5000)
 @given(envelopes(), st.data())
 def test_row_1_5_thousands_of_damaged_messages(envelope, data):
     change_bytes(envelope, data)
@@ -110,7 +110,7 @@ def decode_or_refuse(parts):
         assert error.code in CODES and error.message
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -304,7 +304,7 @@ def test_row_29_a_packed_bomb_is_refused_after_the_bytes_that_it_announced(held)
 
 
 @needs_zstd
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=300))
 def test_row_29_damaged_packed_bytes_are_refused(data):
     parts = changed(chunk(100_000), lambda header: header["buffers"][0].update(coding="zstd"))

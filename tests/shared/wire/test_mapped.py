@@ -61,7 +61,7 @@ def refused(parts, maps):
 
 
 def test_a_frame_comes_whole_without_its_pixels_in_the_message(folder):
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(envelopes(m.Frame))
     def holds(envelope):
         maps = Maps(folder / "ring-key")
@@ -115,7 +115,7 @@ def test_row_2_a_place_that_is_none_is_refused(folder, maps, lie):
     assert refused(changed(placed(sample(m.Frame), folder), **lie), maps).code in ("malformed", "too_large")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.none() | st.text(max_size=30) | st.from_regex(r"ring-\d{1,3}"),
     st.none() | st.booleans() | st.floats() | st.integers(),

@@ -37,7 +37,7 @@ def refused(buffers, field, **more):
 BAD = st.sampled_from([np.nan, np.inf, -np.inf, 3e38, -3e38, 1.1e7, -1.1e7])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(sorted(motion())), BAD, st.data())
 def test_row_31_a_number_that_cannot_be_is_refused_wherever_it_stands(name, number, data):
     buffers = motion(cameras=3)
