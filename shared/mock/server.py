@@ -9,6 +9,7 @@ import secrets
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from zmq.auth.thread import ThreadAuthenticator
 
 from ..errors import VivantError
 from ..wire import limits
-from ..wire.codec import Buffers, Envelope, decode, encode
+from ..wire.codec import Buffers, Envelope, Part, decode, encode
 from ..wire.connection import Connection, connection_file, save_connection
 from ..wire.errors import WireError
 from ..wire.link import Waker
@@ -54,6 +55,7 @@ class MockServer:
         self._desk = Desk(version, pace, lambda: len(self._sessions))
         self._version, self._boot = version, str(uuid.uuid4())
         self._sessions: dict[str, _Session] = {}
+        self._unsent: dict[tuple[zmq.Socket, bytes], deque[list[Part]]] = {}  # to peers that take no more now
         self._ports = (0, 0)
         self._waker = Waker()
         self._started = threading.Event()
@@ -118,6 +120,7 @@ class MockServer:
                     self._receive(one)
             self._forget_the_silent()
             self._desk.tick(self._tell)
+            self._flush()
             for session in self._sessions.values():
                 self._send_frame(session)
 
@@ -133,11 +136,11 @@ class MockServer:
             answer = self._answer(peer, envelope)
         except WireError as error:
             told = Error(error.code, error.message, error.field, error.retryable)
-            _send(one, peer, Envelope(told, re=error.refused or envelope.id))
+            self._send(one, peer, Envelope(told, re=error.refused or envelope.id))
             return
         if answer is not None:
             message, buffers = answer if isinstance(answer, tuple) else (answer, {})
-            _send(one, peer, Envelope(message, buffers, re=envelope.id))
+            self._send(one, peer, Envelope(message, buffers, re=envelope.id))
         if isinstance(envelope.message, ServerStop):
             self._waker.stop()
 
@@ -168,7 +171,7 @@ class MockServer:
                 raise WireError("busy", f"{limits.CLIENTS} clients are connected. Close one.", retryable=True)
             self._sessions[hello.session] = _Session(ticket, peer)
         else:
-            _send(self._control, known.control, Envelope(Error("superseded", "Another connection took over.")))
+            self._send(self._control, known.control, Envelope(Error("superseded", "Another connection took over.")))
             known.stream.restart()
             self._sessions[hello.session] = _Session(ticket, peer, stream=known.stream)
         return Welcome(self._boot, ticket, version=self._version, mock=True)
@@ -182,19 +185,31 @@ class MockServer:
 
     def _tell(self, message: Message, buffers: Buffers) -> None:
         for session in self._sessions.values():
-            _send(self._control, session.control, Envelope(message, buffers))
+            self._send(self._control, session.control, Envelope(message, buffers))
 
     def _send_frame(self, session: _Session) -> None:
         envelope = session.stream.next(self._tell) if session.frames else None
         if envelope is not None:
             assert isinstance(envelope.message, Frame)
-            _send(self._frames, session.frames, envelope)
+            self._send(self._frames, session.frames, envelope)
 
+    def _send(self, one: zmq.Socket, peer: bytes, envelope: Envelope) -> None:
+        self._unsent.setdefault((one, peer), deque()).append(encode(envelope))
+        self._flush()
 
-def _send(one: zmq.Socket, peer: bytes, envelope: Envelope) -> None:
-    """To a peer that may be gone, or too slow to be told: it will ask again when it is back."""
-    with contextlib.suppress(zmq.Again, zmq.ZMQError):
-        one.send_multipart([peer, *encode(envelope)], zmq.NOBLOCK)
+    def _flush(self) -> None:
+        """What each peer takes now; one that is gone asks again when it is back."""
+        for (one, peer), waiting in list(self._unsent.items()):
+            try:
+                while waiting:
+                    one.send_multipart([peer, *waiting[0]], zmq.NOBLOCK)
+                    waiting.popleft()
+            except zmq.Again:
+                continue
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EHOSTUNREACH:
+                    raise
+            del self._unsent[one, peer]
 
 
 def _key_pair() -> tuple[str, str]:

@@ -3,10 +3,12 @@
 import hashlib
 import os
 import struct
+import time
 import zlib
 
 import numpy as np
 import pytest
+import zmq
 
 from shared.camera import Camera
 from shared.errors import VivantError
@@ -19,8 +21,10 @@ from shared.rotations import matrices_from_axis_angles
 from shared.skeleton import JOINT_INDEX
 from shared.wire import calls
 from shared.wire import messages as m
+from shared.wire.codec import Envelope, decode, encode
 from shared.wire.connection import connection_file, load_connection
 from shared.wire.errors import WireError
+from shared.wire.sockets import CONTROL, client_socket, connect, new_context
 from tests.conftest import EXAMPLES
 
 
@@ -68,6 +72,23 @@ def motion(frames=1, width=160, height=120):
 
 
 # The service
+
+
+def test_a_slow_reader_misses_nothing(server, avatar):
+    """More than ZeroMQ queues, asked for by one who does not read yet."""
+    context = new_context()
+    peer = client_socket(context, CONTROL, server.connection)
+    peer.set(zmq.RCVBUF, 4096)
+    connect(peer, CONTROL, server.connection)
+    asked = [Envelope(m.JobEvents(avatar, 0)) for _ in range(250)]
+    for envelope in (Envelope(m.Hello(calls.new_id())), *asked):
+        peer.send_multipart(encode(envelope))
+    time.sleep(1)
+    answered = set()
+    while len(answered) < len(asked) and peer.poll(10_000):
+        answered |= {decode(peer.recv_multipart()).re} & {envelope.id for envelope in asked}
+    context.destroy(linger=0)
+    assert len(answered) == len(asked)
 
 
 def test_a_build_tells_its_stages_shows_previews_and_leaves_files(client):
