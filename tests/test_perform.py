@@ -32,6 +32,7 @@ def folder(model, tmp_path_factory):
         offset=np.zeros((len(face), 3), np.float32),
         log_scale=np.full((len(face), 1), np.log(0.02), np.float32),
         rgb=np.zeros((len(face), 3), np.float32),
+        rgb_photo=np.zeros((len(face), 3), np.float32),
         visibility=np.ones(len(face), np.float32),
         light=np.zeros(3),
         registration=replace(standing(model), transl=np.array([0.3, 0.0, -0.5], np.float32)),

@@ -17,7 +17,7 @@ from backend.avatar.eyes_and_mouth import fill_eye, paint_mouth
 from backend.avatar.lending import PLAINLY, Limb, Pose, borrow, carry_round, symmetry_offers
 from backend.avatar.limbs import LIMB_NAMES, mirrored
 from backend.avatar.projection import Evidence
-from backend.avatar.recurring import recurring, skin_like
+from backend.avatar.recurring import met_among, recurring, skin_like
 from backend.avatar.strands import hair_colors, is_hair
 from shared.skeleton import JOINT_INDEX
 
@@ -27,6 +27,10 @@ BARELY_SEEN = 0.1
 """Share of a clothed limb that must be seen for it to lend: less is mostly the edge of something else."""
 FEW = 50
 """Fewer hair texels than this are not trusted to colour a scalp."""
+OVERHANG = 0.06
+"""Metres by which the outline of an arm may be wrong that lies before the body."""
+DOUBTFUL = 0.75
+"""Share of an arm, nearest to that outline, that may be doubted at most: the rest must tell what it wears."""
 ROUND = 0.6
 """Cosine between a texel's normal and the pattern's direction beyond which the surface caps the limb."""
 
@@ -54,6 +58,21 @@ def lenders(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
             enough = len(own) > BARELY_SEEN * limb.members.sum()
             lender[own] = enough & recurring(anatomy.position[own], evidence.color[own], limb.bone)
     return lender & ~_neckline(evidence, anatomy, lender) & ~_dark_hair(evidence, anatomy, lender)
+
+
+def seen_past_arms(evidence: Evidence, anatomy: Anatomy) -> np.ndarray:
+    """Texels [M] bool of arms that show what lies behind them: a badge on the chest, cut by the arm's outline.
+
+    No matte ends there, so the outline is the fit's guess: a colour met near it and not farther in is not the arm's.
+    """
+    past = np.zeros(len(evidence.known), dtype=bool)
+    for index in (LIMB_NAMES.index(name) for name in LIMB_NAMES if name.endswith("arm")):
+        arm = np.flatnonzero(evidence.known & (anatomy.limb == index))
+        arm = arm[np.argsort(evidence.to_outline[arm])]
+        near = np.arange(len(arm)) < DOUBTFUL * len(arm)
+        doubtful = near & (evidence.to_outline[arm] < OVERHANG)
+        past[arm[doubtful]] = ~met_among(evidence.color[arm[doubtful]], evidence.color[arm[~doubtful]])
+    return past
 
 
 def _neckline(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.ndarray:

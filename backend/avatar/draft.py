@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from backend.avatar.anatomy import Anatomy, anatomy
-from backend.avatar.completion import complete
+from backend.avatar.completion import complete, seen_past_arms
 from backend.avatar.eyes_and_mouth import MOUTH
 from backend.avatar.lending import Pose
 from backend.avatar.light import GAMMA, Room, estimate_light
@@ -26,6 +26,10 @@ ARM_BEGINS = 0.6
 """Share of an upper arm inside the photo from which the whole arm is shown."""
 BESIDE_HAIR = 0.6
 """Cosine to the view below which the colours of a face's skin beside hair are not trusted."""
+GRAZING = 0.6
+"""Cosine to the view below which a texel's colour in the photo is not trusted wholly."""
+BESIDE_AN_EDGE = 0.4
+"""How much it is trusted next to an edge, where pixels mix two surfaces."""
 GUESSED = {
     **{f"{side}_hand": f"{side}_hand" for side in ("left", "right")},
     **{f"{side}_forearm": f"{side}_arm" for side in ("left", "right")},
@@ -42,8 +46,7 @@ class Draft:
     limb: np.ndarray  # [M] int8, index into `limbs.LIMB_NAMES`, one more for the hair layer
     color: np.ndarray  # [M, 3] sRGB in [0, 1]
     visible: np.ndarray  # [M] bool: the photo shows it
-    known: np.ndarray  # [M] bool: plainly enough to have taken its colour from there
-    facing: np.ndarray  # [M] cosine between normal and view in the photo
+    trust: np.ndarray  # [M] in [0, 1]: how much the colour that it has in the photo is its own
     visibility: np.ndarray  # [M] in [0, 1]
     light: np.ndarray  # [3] where the photo's light comes from, world
     posed: PosedBody  # batch 1, without clothes, in the photo's pose
@@ -68,10 +71,11 @@ def draft_avatar(
     texels = sample_texels(model, surface, texture, _seen_faces(surface, vertices, posed, registration))
     evidence = project_photo(observations, surface, texels, vertices, seen_hair(registration), registration.camera)
     parts = anatomy(model, surface, texels)
-    evidence = replace(evidence, known=evidence.known & ~_mistaken(parts, evidence, registration.confidence))
     rotations = posed.transforms[0, :, :3, :3].numpy()
     towards_camera = registration.camera.centre - posed.joints[0].numpy()
-    view = np.einsum("jba,jb->ja", rotations, towards_camera)
+    pose = Pose(shaped.joints.numpy(), np.einsum("jba,jb->ja", rotations, towards_camera))
+    mistaken = _mistaken(parts, evidence, registration.confidence) | seen_past_arms(evidence, parts)
+    evidence = replace(evidence, known=evidence.known & ~mistaken)
     light = estimate_light(*_plain_colors(evidence, parts))
     lit = _lit(surface, parts, evidence, posed, light)
     bare = replace(evidence, color=evidence.color / lit)  # copies are made of the cloth, not of the light on it
@@ -79,10 +83,9 @@ def draft_avatar(
         surface=surface,
         texels=texels,
         limb=parts.limb,
-        color=complete(bare, parts, Pose(shaped.joints.numpy(), view)) * lit,
+        color=complete(bare, parts, pose) * lit,
         visible=evidence.visible,
-        known=evidence.known,
-        facing=evidence.facing,
+        trust=np.where(mistaken, 0.0, _trust(evidence)),
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         light=light,
         posed=posed,
@@ -105,6 +108,12 @@ def _mistaken(parts: Anatomy, evidence: Evidence, confidence: dict[str, float]) 
     behind_hair = parts.face & evidence.hairline & (evidence.facing < BESIDE_HAIR)
     guessed = [LIMB_NAMES.index(limb) for limb, part in GUESSED.items() if confidence.get(part, 1.0) < LOW]
     return parts.lid | behind_hair | np.isin(parts.limb, guessed)
+
+
+def _trust(evidence: Evidence) -> np.ndarray:
+    """How much the photo's colour of each texel [M] is its own: less where it is seen flat, or next to an edge."""
+    facing = np.clip(evidence.facing / GRAZING, 0.0, 1.0)
+    return np.where(evidence.known, facing, np.where(evidence.visible, np.minimum(facing, BESIDE_AN_EDGE), 0.0))
 
 
 def _seen_faces(surface: Surface, vertices: np.ndarray, posed: PosedBody, registration: Registration) -> SeenFaces:

@@ -18,7 +18,10 @@ from shared.errors import VivantError
 SCHEMA = 1
 EVEN = (0.0, 0.0, 0.0)
 """Light of the avatars that were made before light was looked at."""
-TENSORS = {"face": (), "barycentric": (3,), "offset": (3,), "log_scale": (1,), "rgb": (3,), "visibility": ()}
+TENSORS = {
+    **{"face": (), "barycentric": (3,), "offset": (3,), "log_scale": (1,)},
+    **{"rgb": (3,), "rgb_photo": (3,), "visibility": ()},
+}
 """Tensor names of `gaussians.safetensors` that a photo-only avatar needs, and the shape of one Gaussian's row."""
 
 
@@ -56,6 +59,8 @@ def load_avatar(folder: Path, model: BodyModel) -> Avatar:
         tensors = load_file(folder / "gaussians.safetensors")
     except (OSError, SafetensorError) as error:
         raise VivantError(f"Cannot read the Gaussians of {folder}: {error}. Build the avatar again.") from error
+    if "rgb" in tensors:
+        tensors.setdefault("rgb_photo", tensors["rgb"])  # avatars had one set of colours once
     registration = load_registration(folder / "registration.npz", model)
     _check(folder, tensors, len(model.faces) + (0 if registration.hair is None else len(registration.hair.faces)))
     light = np.asarray(info["light"], dtype=np.float64)

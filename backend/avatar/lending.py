@@ -130,16 +130,17 @@ def carry_round(color: np.ndarray, limb: Limb, unseen: np.ndarray, level: np.nda
     Near what is seen it is copied; on the backs of trunk and legs, far from it, it is the usual colour at that height,
     whatever is pinned to the chest. Sleeves are slim, and turn. Returns the texel ids that nobody could lend to.
     """
-    plainly = np.flatnonzero(limb.members & limb.lender & (limb.evidence.facing > PLAINLY))
-    if len(plainly) < BLEND:
+    seen = np.flatnonzero(limb.members & limb.evidence.known & (limb.evidence.facing > PLAINLY))
+    cloth = limb.lender[seen]
+    if cloth.sum() < BLEND:
         return unseen
     position = limb.anatomy.position
     metric = _stretched(level, ALONG_PATTERN)
-    offer = Offer(position[unseen], plainly, metric, None, OWN_SIDE, TILT_DOUBT * level)
+    offer = Offer(position[unseen], seen[cloth], metric, None, OWN_SIDE, TILT_DOUBT * level)
     distance, copied = _copies(offer, position, color)
     if CUT.get(limb.name.partition("_")[2]) != SLEEVE:
         near = np.exp(-((distance / COPIED) ** 2))[:, None]
-        usual = usual_colors(position[plainly] @ level, color[plainly], position[unseen] @ level)
+        usual = usual_colors(position[seen] @ level, color[seen], cloth, position[unseen] @ level)
         copied = near * copied + (1 - near) * usual
     color[unseen] = copied
     return unseen[:0]

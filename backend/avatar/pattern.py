@@ -19,6 +19,8 @@ TILT_COST = 0.3
 """Share of the variance that a slope of 1 must explain beyond a slope of 0."""
 VARIED = 0.04
 """Standard deviation of the colours (sRGB in [0, 1]) below which there is no pattern to speak of."""
+ENOUGH = 0.3
+"""Share of what is seen at a height that is cloth, below which the next heights tell its colour."""
 FEWEST = 500
 """Seen texels below which a pattern is not looked for."""
 SAMPLES = 2000
@@ -56,12 +58,14 @@ def level_direction(
 def usual_colors(
     height: np.ndarray,  # [D] metres of seen texels, across the pattern
     color: np.ndarray,  # [D, 3] theirs
+    cloth: np.ndarray,  # [D] bool: what may be carried round
     query: np.ndarray,  # [U] metres
 ) -> np.ndarray:  # [U, 3]
-    """The median colour at each height."""
+    """The median colour of the cloth at each height; where little of what is seen is cloth, the next heights tell."""
     level = np.floor(height / BIN).astype(int)
-    present = np.unique(level)
-    usual = [median(color[:, c], level, present) for c in range(3)]
+    levels, which = np.unique(level, return_inverse=True)
+    present = levels[np.bincount(which, cloth) >= ENOUGH * np.bincount(which)]
+    usual = [median(color[cloth, c], level[cloth], present) for c in range(3)]
     return np.stack([np.interp(query / BIN, present + 0.5, channel) for channel in usual], axis=1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,12 @@ OPACITY = 0.95
 THICKNESS = 0.1
 """Extent of a Gaussian along the surface's normal over that within the surface. The paper's are round; flat ones do
 not bulge over the outline, so they can lie on the surface instead of under it."""
+
+FADE = 0.005
+"""Metres (standard deviation) that a Gaussian moves, as the pelvis sees it, while it loses the photo's own colour. What
+the photo only seems to show of it, such as a badge behind the outline of a sleeve, does not move with it."""
+BEHIND = 0.1
+"""Metres that such a thing may lie behind it: how far the two part when the camera goes round them."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +108,21 @@ def bind(surface: Surface, face: Tensor, barycentric: Tensor) -> Binding:
     )
 
 
+@dataclass(frozen=True)
+class _Posed:
+    """Where a pose brings the Gaussians, as far as their colours depend on it."""
+
+    means: Tensor  # [N, 3] metres, world
+    light: Tensor  # [N] what falls there
+    pelvis: Tensor  # [3] metres, world
+
+
+def _towards(eye: np.ndarray, posed: _Posed) -> Tensor:
+    """The unit direction [3] from the pelvis to a point [3] (metres, world)."""
+    away = torch.as_tensor(eye, dtype=torch.float32).to(posed.pelvis) - posed.pelvis
+    return torch.nn.functional.normalize(away, dim=0)
+
+
 class PosableAvatar:
     """An avatar ready to be posed again and again on one device."""
 
@@ -115,29 +137,43 @@ class PosableAvatar:
         self._scales = flat_scales(torch.as_tensor(avatar.log_scale)).to(self.device)
         self._opacities = (OPACITY * torch.as_tensor(avatar.visibility)).to(self.device)
         self._colors = torch.as_tensor(avatar.rgb).sigmoid().to(self.device)
+        self._photo_colors = torch.as_tensor(avatar.rgb_photo).sigmoid().to(self.device)
         self._room = Room.of(surface, binding.position, avatar.light).to(self.device)
         photo = avatar.registration
         pose, transl, expression = (
             torch.as_tensor(values, dtype=torch.float32) for values in (photo.full_pose, photo.transl, photo.expression)
         )
-        self._in_photo = self._posed(pose, transl, expression)[2]
+        self._in_photo, _ = self._posed(pose, transl, expression)
+        self._eye = photo.camera.centre
 
     @property
     def nbytes(self) -> int:
         """Bytes that its Gaussians take on the device."""
-        light = (self._in_photo, self._room.nearest, self._room.share)
-        own = (self._offset, self._scales, self._opacities, self._colors, *light)
+        photo = (self._photo_colors, self._in_photo.means, self._in_photo.light, self._room.nearest, self._room.share)
+        own = (self._offset, self._scales, self._opacities, self._colors, *photo)
         return sum(tensor.nbytes for tensor in (*vars(self._binding).values(), *own))
 
-    def pose(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> Gaussians:
-        """Gaussians of one frame: `full_pose` [165], `transl` [3] metres, `expression` [E] of the body's own basis."""
-        means, axes, light = self._posed(full_pose, transl, expression)
-        colors = (self._colors * gain(light, self._in_photo)[:, None]).clamp(max=1.0)
-        return Gaussians(means, quats_of(axes), self._scales, self._opacities, colors)
+    def pose(self, full_pose: Tensor, transl: Tensor, expression: Tensor, eye: np.ndarray) -> Gaussians:
+        """Gaussians of one frame, coloured for who looks from `eye` [3] (metres, world).
 
-    def _posed(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Centres [N, 3], axes [N, 3, 3] and the light [N] that falls there."""
+        `full_pose` [165], `transl` [3] metres, `expression` [E] of the body's own basis.
+        """
+        now, axes = self._posed(full_pose, transl, expression)
+        colors = torch.lerp(self._colors, self._photo_colors, self._as_in_photo(now, eye))
+        lit = (colors * gain(now.light, self._in_photo.light)[:, None]).clamp(max=1.0)
+        return Gaussians(now.means, quats_of(axes), self._scales, self._opacities, lit)
+
+    def _as_in_photo(self, now: _Posed, eye: np.ndarray) -> Tensor:
+        """How much each Gaussian is where the photo saw it, and seen from there, [N, 1] in [0, 1]."""
+        photo = self._in_photo
+        moved = (now.means - now.pelvis) - (photo.means - photo.pelvis)
+        turned = BEHIND * (_towards(eye, now) - _towards(self._eye, photo))
+        return torch.exp(-0.5 * (moved.square().sum(1, keepdim=True) + turned.square().sum()) / FADE**2)
+
+    def _posed(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> tuple[_Posed, Tensor]:
+        """Where the Gaussians are, and their axes [N, 3, 3]."""
         body = self._skeleton.pose(self._shaped, full_pose[None], transl[None], expression[None])
         transforms = body.transforms[0].to(self.device)
         means, axes = self._binding.pose(self._offset, transforms, expression.to(self.device))
-        return means, axes, self._room.light_on(axes[:, :, 2], transforms)
+        light = self._room.light_on(axes[:, :, 2], transforms)
+        return _Posed(means, light, body.joints[0, 0].to(self.device)), axes

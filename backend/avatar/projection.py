@@ -31,13 +31,14 @@ class Evidence:
     """The photo's word on M texels."""
 
     color: np.ndarray  # [M, 3] sRGB in [0, 1]; meaningless where not known
-    visible: np.ndarray  # [M] bool: in the photo, and nothing of the person stands before it
+    visible: np.ndarray  # [M] bool: in the photo, and nothing of the person stands before it, or just beside that
     known: np.ndarray  # [M] bool: visible, and plainly enough to take the colour
     facing: np.ndarray  # [M] cosine between normal and view
     normal: np.ndarray  # [M, 3] unit, world, in the photo's pose
     inside: np.ndarray  # [M] in [0, 1]: 0 beyond the photo's border, 1 well inside
     hair: np.ndarray  # [M] bool: falls on a hair pixel
     hairline: np.ndarray  # [M] bool: falls on a pixel where hair begins
+    to_outline: np.ndarray  # [M] metres to where more of the person shows behind the surface's end; inf if nowhere
 
 
 def project_photo(
@@ -57,19 +58,21 @@ def project_photo(
     pixels, depth = camera.project(points)
     buffer = rasterize_mesh(posed, surface.faces, camera).depth
     inside = _inside(pixels, depth, camera)
-    trusted = _trusted_pixels(observations.alpha, buffer)
+    deep_inside = distance_transform_edt(np.pad(observations.alpha > 0.9, 1, mode="edge"))[1:-1, 1:-1] > EDGE_PIXELS
+    clear = buffer < minimum_filter(buffer, size=2 * EDGE_PIXELS + 1) + STEP_METRES  # of whatever stands nearer
     column = np.clip(pixels[:, 0].astype(int), 0, camera.width - 1)
     row = np.clip(pixels[:, 1].astype(int), 0, camera.height - 1)
-    visible = (inside > 0) & (depth < buffer[row, column] + BURIED_METRES)
+    visible = (inside > 0) & (depth < buffer[row, column] + BURIED_METRES) & clear[row, column] & (facing > 0)
     return Evidence(
         color=sample_image(observations.foreground / np.float32(255.0), pixels),
-        visible=visible & (facing > 0),
-        known=visible & trusted[row, column] & (facing > FACING),
+        visible=visible,
+        known=visible & deep_inside[row, column] & (facing > FACING),
         facing=facing,
         normal=normals,
         inside=inside,
         hair=hair[row, column],
         hairline=_edge(hair)[row, column],
+        to_outline=_to_outline(buffer)[row, column] * depth / camera.K[0, 0],
     )
 
 
@@ -81,11 +84,10 @@ def sample_image(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     )
 
 
-def _trusted_pixels(alpha: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Pixels whose colour belongs to the surface drawn there: off the matte's edge and off whatever stands nearer."""
-    deep_inside = distance_transform_edt(np.pad(alpha > 0.9, 1, mode="edge"))[1:-1, 1:-1] > EDGE_PIXELS
-    nearest = minimum_filter(depth, size=2 * EDGE_PIXELS + 1)
-    return deep_inside & (depth < nearest + STEP_METRES)
+def _to_outline(depth: np.ndarray) -> np.ndarray:
+    """Pixels [H, W] from each to the nearest next to which, in `depth` [H, W], more of the person lies behind."""
+    outline = maximum_filter(np.where(np.isfinite(depth), depth, -np.inf), size=3) > depth + STEP_METRES
+    return distance_transform_edt(~outline) if outline.any() else np.full(depth.shape, np.inf)
 
 
 def _edge(mask: np.ndarray) -> np.ndarray:

@@ -31,8 +31,14 @@ SKIN_ALIKE = 0.15
 """The same, of two colours of one skin."""
 BRIGHTNESS = 0.4
 """Weight of brightness against hue in that distance."""
-AROUND, STRIDE = 24, 40
-"""Texels near each that are asked whether they are cloth, one of so many."""
+SOME = 0.02
+"""Share of a limb's texels below which a shade is none of its cloth's."""
+AROUND = 24
+"""Texels near each that are asked whether they are cloth,"""
+FAR, CLOSE = 40, 4
+"""one of so many: within about 5 cm, or 2 cm."""
+RIM = 0.02
+"""Metres round a thing that are not taken for cloth: its border has a colour of its own, and casts a shadow."""
 STEP = 0.125
 """Of that distance, to which shades are rounded."""
 
@@ -45,9 +51,8 @@ def recurring(
     """Whether each texel's colour is met all round the limb at its height, about as often as any other colour is."""
     if not len(position):
         return np.zeros(0, dtype=bool)
-    shades, shade = np.unique(np.round(shade_of(color) / STEP), axis=0, return_inverse=True)
-    shade = shade.reshape(-1)
-    alike = cdist(shades, shades) * STEP < ALIKE  # [S, S]
+    shades, shade = _shades(color)
+    alike = cdist(shades, shades) < ALIKE  # [S, S]
     band, sector = _cells(position, bone)
     count = np.zeros((band.max() + 1, SECTORS, len(shades)))  # of texels
     np.add.at(count, (band, sector, shade), 1.0)
@@ -58,7 +63,16 @@ def recurring(
     there = maximum_filter1d(there, 2 * round(REACH / width) + 1, axis=1, mode="wrap")
     recurs = (there * (size >= FEWEST)).sum(1)  # [bands, S] sectors
     cloth = (recurs >= RECURS * recurs.max(1, keepdims=True))[band, shade]
-    return cloth & _among(position, cloth)
+    cloth &= ~_near(position, ~cloth & _among(position, ~cloth, CLOSE))
+    return cloth & _among(position, cloth, FAR)
+
+
+def met_among(color: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which colours [D, 3] are those of some `others` [O, 3], not of one or two only, [D] bool."""
+    shades, shade = _shades(color)
+    known, which = _shades(others)
+    share = (cdist(shades, known) < ALIKE) @ np.bincount(which, minlength=len(known)) / max(len(others), 1)
+    return (share > SOME)[shade]
 
 
 def skin_like(color: np.ndarray, face: np.ndarray) -> np.ndarray:
@@ -68,9 +82,16 @@ def skin_like(color: np.ndarray, face: np.ndarray) -> np.ndarray:
     return np.linalg.norm(shade_of(color) - shade_of(np.median(face, axis=0, keepdims=True)), axis=1) < SKIN_ALIKE
 
 
-def _among(position: np.ndarray, which: np.ndarray) -> np.ndarray:
+def _near(position: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """Whether each of [D, 3] lies within `RIM` of one that is `which` [D]."""
+    if not which.any():
+        return which
+    return np.isfinite(cKDTree(position[which]).query(position, distance_upper_bound=RIM)[0])
+
+
+def _among(position: np.ndarray, which: np.ndarray, stride: int) -> np.ndarray:
     """Whether most texels near each of [D, 3] are among `which` [D]: the white of a badge is no white cloth."""
-    some = slice(None, None, STRIDE)
+    some = slice(None, None, stride)
     nearest = cKDTree(position[some]).query(position, k=min(AROUND, len(position[some])))[1]
     return which[some][nearest].reshape(len(position), -1).mean(1) > 0.5
 
@@ -79,6 +100,12 @@ def shade_of(color: np.ndarray) -> np.ndarray:
     """Hue, and a little of brightness, [D, 4]: the same cloth in light and in shade is about the same."""
     brightness = color.mean(1, keepdims=True)
     return np.concatenate([(color - brightness) / (brightness + 0.1), BRIGHTNESS * brightness], axis=1)
+
+
+def _shades(color: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The shades [S, 4] that colours [D, 3] have, rounded, and which of them each has, [D]."""
+    shades, shade = np.unique(np.round(shade_of(color) / STEP), axis=0, return_inverse=True)
+    return shades * STEP, shade.reshape(-1)
 
 
 def _cells(position: np.ndarray, bone: Bone) -> tuple[np.ndarray, np.ndarray]:

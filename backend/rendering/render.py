@@ -70,7 +70,7 @@ def _drawn(
 
 @torch.inference_mode()
 def _draw(posable: PosableAvatar, full_pose: Tensor, transl: Tensor, expression: Tensor, camera: Camera) -> Frame:
-    g = posable.pose(full_pose, transl, expression)
+    g = posable.pose(full_pose, transl, expression, camera.centre)
     rendered = rasterize(g.means, g.quats_wxyz, g.scales, g.opacities, g.colors, camera, posable.device.type)
     rgb, alpha, depth = (layer.float().cpu().numpy() for layer in (rendered.rgb, rendered.alpha, rendered.depth))
     return Frame(rgb, alpha, depth)

@@ -73,9 +73,10 @@ class Painter:
         posable = self.open(work.avatar, Path(work.folder))
         values, dropped = self._model.map_expression(work.expression_names, buffers["expression"])
         posture = (torch.as_tensor(row) for row in (buffers["full_pose"][0], buffers["transl"][0], values[0]))
+        camera = _camera(work, buffers)
         with torch.inference_mode():
-            gaussians = posable.pose(*posture)
-        boxed = draw_boxed(gaussians, _camera(work, buffers))
+            gaussians = posable.pose(*posture, camera.centre)
+        boxed = draw_boxed(gaussians, camera)
         near, far = write(self._slot(work), boxed.rendered, work.pixels, work.live)
         x0, y0, x1, y1 = boxed.box
         took = round((time.perf_counter() - began) * 1000, 3)

@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
+from scipy.special import logit
 from torch import Tensor
 
 from backend.avatar.draft import Draft, draft_avatar
@@ -43,12 +44,7 @@ LAST_RATE = 0.05
 
 OFFSET_SIZE, OFFSET_SMOOTH = 1e-3, 1e-1
 SCALE_SIZE, SCALE_SMOOTH = 2e-2, 1e-2
-UNSEEN_COLOR = 5.0
 """Weights of the regularisers; offsets are measured in texel spacings, sizes in logarithms."""
-GRAZING = 0.6
-"""Cosine to the view below which even a seen texel's colour is held to the draft's, the flatter the more."""
-DOUBTFUL = 0.6
-"""How strongly the colour of a texel is held that the photo shows next to another surface's edge."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +63,9 @@ class Parameters:
     offset: Tensor  # [N, 3] metres
     log_scale: Tensor  # [N, 1]
     rgb: Tensor  # [N, 3] logits
+    visible: Tensor  # [N, 1] bool: of these the photo tells the colour
     first_offset: Tensor
     first_log_scale: Tensor
-    first_color: Tensor  # [N, 3] in [0, 1]
-    color_hold: Tensor  # [N, 1] how strongly a colour is held
     spacing: Tensor  # [N, 1] metres
     neighbours: Tensor  # [N, NEIGHBOURS] int64
 
@@ -113,18 +108,14 @@ def _parameters(
     log_scale = torch.log(SIGMA * spacing)
     offset = torch.zeros(len(spacing), 3)
     offset[:, 2] = -INSET * SIGMA * spacing[:, 0] - DILATED * pixel
-    color = torch.as_tensor(draft.color, dtype=torch.float32).clamp(0.01, 0.99)
-    hold = torch.as_tensor(_color_hold(draft), dtype=torch.float32)
-    fixed = (offset, log_scale, color, hold[:, None], spacing, _neighbours(draft, seed))
-    trained = (offset.clone(), log_scale.clone(), color.logit())
+    fixed = (torch.as_tensor(draft.visible)[:, None], offset, log_scale, spacing, _neighbours(draft, seed))
+    trained = (offset.clone(), log_scale.clone(), torch.as_tensor(_first_rgb(draft)))
     return Parameters(*(x.to(device).requires_grad_() for x in trained), *(x.to(device) for x in fixed))
 
 
-def _color_hold(draft: Draft) -> np.ndarray:
-    """How strongly each Gaussian's colour [M] is held to the draft's, in [0, 1]: wholly where the photo hides it."""
-    grazing = np.clip(1 - draft.facing / GRAZING, 0.0, 1.0)
-    doubtful = np.where(draft.known, grazing, np.maximum(grazing, DOUBTFUL))
-    return np.where(draft.visible, doubtful, 1.0)
+def _first_rgb(draft: Draft) -> np.ndarray:
+    """Logits [M, 3] of the draft's colours, kept clear of 0 and 1."""
+    return logit(np.clip(draft.color, 0.01, 0.99)).astype(np.float32)
 
 
 def _neighbours(draft: Draft, seed: int) -> Tensor:
@@ -151,7 +142,8 @@ def _drawer(
     def draw() -> Rendered:
         means, _ = binding.pose(parameters.offset, transforms, expression)
         scales = flat_scales(parameters.log_scale)
-        return rasterize(means, quats, scales, opacities, parameters.rgb.sigmoid(), target.camera, device.type)
+        rgb = torch.where(parameters.visible, parameters.rgb, parameters.rgb.detach())
+        return rasterize(means, quats, scales, opacities, rgb.sigmoid(), target.camera, device.type)
 
     return draw
 
@@ -203,13 +195,11 @@ def _picture(rendered: Rendered) -> np.ndarray:
 def _regularisers(parameters: Parameters) -> Tensor:
     moved = (parameters.offset - parameters.first_offset) / parameters.spacing
     grown = parameters.log_scale - parameters.first_log_scale
-    recoloured = (parameters.rgb.sigmoid() - parameters.first_color).abs()
     return (
         OFFSET_SIZE * moved.square().sum(1).mean()
         + OFFSET_SMOOTH * smoothness(moved, parameters.neighbours)
         + SCALE_SIZE * grown.square().mean()
         + SCALE_SMOOTH * smoothness(grown, parameters.neighbours)
-        + UNSEEN_COLOR * (parameters.color_hold * recoloured).mean()
     )
 
 
@@ -221,12 +211,14 @@ def _psnr(rendered: Rendered, target: Target) -> float:
 def _avatar(draft: Draft, registration: Registration, parameters: Parameters) -> Avatar:
     """Drop what is never seen and freeze the rest."""
     shown = draft.visibility > 0
+    in_photo, trust = parameters.rgb.detach().cpu().numpy(), draft.trust[:, None].astype(np.float32)
     return Avatar(
         face=draft.texels.face[shown],
         barycentric=draft.texels.barycentric[shown],
         offset=parameters.offset.detach().cpu().numpy()[shown],
         log_scale=parameters.log_scale.detach().cpu().numpy()[shown],
-        rgb=parameters.rgb.detach().cpu().numpy()[shown],
+        rgb=(trust * in_photo + (1 - trust) * _first_rgb(draft))[shown],
+        rgb_photo=in_photo[shown],
         visibility=draft.visibility[shown],
         light=draft.light,
         registration=registration,

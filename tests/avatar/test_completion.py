@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from backend.avatar.anatomy import anatomy
-from backend.avatar.completion import Pose, complete
+from backend.avatar.completion import Pose, complete, seen_past_arms
 from backend.avatar.eyes_and_mouth import MOUTH
 from backend.avatar.lending import Offer, borrow
 from backend.avatar.limbs import LIMB_NAMES, Bone, twin
+from backend.avatar.pattern import usual_colors
 from backend.avatar.projection import Evidence
 from backend.avatar.texels import Texels
 from backend.body.geometry import vertex_normals
@@ -57,6 +58,7 @@ def seen(color, known, facing):
         inside=np.ones(len(known)),
         hair=np.zeros(len(known), dtype=bool),
         hairline=np.zeros(len(known), dtype=bool),
+        to_outline=np.full(len(known), np.inf),
     )
 
 
@@ -132,6 +134,24 @@ def test_a_badge_stays_where_it_is_and_is_not_met_on_the_back(front, parts, pose
     np.testing.assert_allclose(color[~front.known], complete(front, parts, pose)[~front.known], atol=0.02)
 
 
+def test_what_shows_past_an_arms_outline_is_not_the_arms(front, parts):
+    """A forearm before a chest: a badge cut by its outline, a watch strap that goes round, a patch in its middle."""
+    arm = parts.limb == LIMB_NAMES.index("left_forearm")
+    inwards = np.where(arm, 0.1 * (front.facing - 0.3), np.inf)
+    along = parts.position[:, 0] - parts.position[arm, 0].min()
+    badge = arm & front.known & (inwards < 0.04) & (along < 0.1)
+    strap = arm & (np.abs(along - 0.13) < 0.015)
+    patch = arm & (inwards > 0.06) & (np.abs(along - 0.18) < 0.02)
+    color = np.where(badge[:, None], [0.1, 0.1, 0.9], front.color)
+    color = np.where(strap[:, None], [0.1, 0.1, 0.1], color)
+    color = np.where(patch[:, None], [0.9, 0.9, 0.1], color)
+    past = seen_past_arms(replace(front, color=color, to_outline=inwards), parts)
+    assert badge.sum() > 5 and past[badge].all()
+    assert (strap & front.known).sum() > 5 and not past[strap | patch].any() and not past[~arm].any()
+    assert past[arm & ~badge & front.known].mean() < 0.02
+    assert not seen_past_arms(replace(front, color=color), parts).any()  # where nothing lies behind, the matte decides
+
+
 def test_an_open_collar_is_closed_behind(front, parts, pose):
     """A patch of the face's skin over the middle of the chest."""
     collar = chest(parts) & (np.abs(parts.position[:, 0]) < 0.03) & front.known
@@ -170,6 +190,18 @@ def test_the_far_side_of_a_pattern_is_usual_for_its_height(parts, pose, front):
     back = trunk & (front.facing < -0.5) & (np.abs(height % 0.06 - 0.03) < 0.015)
     assert back.sum() > 100
     assert (np.abs(filled - striped).max(1)[back] > 0.15).mean() < 0.1
+
+
+def test_a_height_where_little_is_cloth_takes_its_colour_from_the_next():
+    """Stripes of one colour per height, and between 0.4 and 0.5 m a badge with a little white cloth beside it."""
+    rng = np.random.default_rng(0)
+    height = rng.uniform(0, 1, 20_000)
+    badge = (height > 0.4) & (height < 0.5)
+    cloth = ~badge | (rng.uniform(size=len(height)) < 0.1)
+    color = np.where((badge & cloth)[:, None], [1.0, 1.0, 1.0], height[:, None] * [0.5, 0.2, 0.1])
+    places = np.linspace(0.01, 0.99, 50)
+    told = usual_colors(height, color, cloth, places)
+    np.testing.assert_allclose(told, places[:, None] * [0.5, 0.2, 0.1], atol=0.01)
 
 
 def test_a_copy_is_folded_over_at_the_border_round_the_limb():

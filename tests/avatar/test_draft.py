@@ -34,16 +34,17 @@ def test_a_draft_has_a_colour_for_every_texel(observations, registration, model)
     made = draft(observations, registration, model)
     count = len(made.texels)
     assert made.color.shape == (count, 3) and made.color.min() >= 0 and made.color.max() <= 1
-    assert all(len(values) == count for values in (made.limb, made.known, made.facing, made.visibility))
+    assert all(len(values) == count for values in (made.limb, made.trust, made.visibility))
     assert (made.visibility == 1).all()  # the photo shows the whole person
-    assert 0.1 < made.known.mean() < 0.6
+    assert made.trust.min() == 0 and made.trust.max() == 1 and 0.1 < made.trust.mean() < 0.6
+    assert not made.trust[~made.visible].any()
 
 
 def test_each_limb_gets_its_own_grey_all_the_way_round(observations, registration, model):
     made = draft(observations, registration, model)
     shade = np.linspace(0.2, 0.8, len(LIMB_NAMES))
     for name in ("trunk", "left_forearm", "right_thigh"):
-        here = (made.limb == LIMB_NAMES.index(name)) & ~made.known
+        here = (made.limb == LIMB_NAMES.index(name)) & (made.trust == 0)
         assert np.median(np.abs(made.color[here] - shade[LIMB_NAMES.index(name)])) < 0.03
 
 
@@ -73,5 +74,5 @@ def test_what_the_fit_only_guessed_takes_no_colour_from_where_it_was_guessed(
 ):
     here = LIMB_NAMES.index(limb)
     sure, guess = (draft(observations, replace(registration, confidence={part: value}), model) for value in (0.9, 0.1))
-    assert sure.known[sure.limb == here].any() and not guess.known[guess.limb == here].any()
-    np.testing.assert_array_equal(sure.known[sure.limb != here], guess.known[guess.limb != here])
+    assert sure.trust[sure.limb == here].any() and not guess.trust[guess.limb == here].any()
+    np.testing.assert_array_equal(sure.trust[sure.limb != here], guess.trust[guess.limb != here])

@@ -23,6 +23,7 @@ def avatar(registration, roof):
         offset=rng.normal(0, 0.01, (20, 3)).astype(np.float32),
         log_scale=rng.normal(-6, 1, (20, 1)).astype(np.float32),
         rgb=rng.normal(0, 1, (20, 3)).astype(np.float32),
+        rgb_photo=rng.normal(0, 1, (20, 3)).astype(np.float32),
         visibility=rng.uniform(0, 1, 20).astype(np.float32),
         light=np.array([0.1, 0.4, -0.2]),
         registration=replace(registration, hair=roof, notes=("Left hand not visible.",)),
@@ -70,6 +71,13 @@ def test_writing_again_replaces(avatar, folder, model):
     np.testing.assert_array_equal(load_avatar(folder, model).rgb, avatar.rgb + 1)
 
 
+def test_an_avatar_from_before_the_photo_had_its_own_colours_looks_the_same_in_it(avatar, folder, model):
+    tensors = load_file(folder / "gaussians.safetensors")
+    del tensors["rgb_photo"]
+    save_file(tensors, folder / "gaussians.safetensors")
+    np.testing.assert_array_equal(load_avatar(folder, model).rgb_photo, avatar.rgb)
+
+
 def test_another_bodys_avatar_is_refused(folder, model):
     with pytest.raises(VivantError, match=r"made with the body file.*--body"):
         load_avatar(folder, replace(model, sha256="0" * 64))
@@ -99,8 +107,13 @@ def test_a_body_that_is_no_hash_is_another_body(folder, model):
         load_avatar(folder, model)
 
 
-@pytest.mark.parametrize("name", TENSORS)
-@pytest.mark.parametrize("damage", ["missing", "short", "deep", "wide"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        *((name, "missing") for name in TENSORS if name != "rgb_photo"),
+        *((name, damage) for name in TENSORS for damage in ("short", "deep", "wide")),
+    ],
+)
 def test_tensors_that_do_not_fit_are_refused(folder, model, name, damage):
     tensors = load_file(folder / "gaussians.safetensors")
     if damage == "missing":

@@ -8,6 +8,9 @@ from scipy.spatial.transform import Rotation
 from backend.avatar.posing import OPACITY, THICKNESS, PosableAvatar, bind, quats_of
 from backend.body.geometry import face_normals
 from backend.stages import Avatar
+from shared.skeleton import JOINT_INDEX
+
+EYE = np.array([0.0, 1.0, 3.0])
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +28,7 @@ def avatar(texels, registration):
         offset=rng.normal(0, 0.005, (count, 3)).astype(np.float32),
         log_scale=np.full((count, 1), -5.0, np.float32),
         rgb=np.zeros((count, 3), np.float32),
+        rgb_photo=np.zeros((count, 3), np.float32),
         visibility=np.linspace(0, 1, count, dtype=np.float32),
         light=np.zeros(3),
         registration=registration,
@@ -32,9 +36,10 @@ def avatar(texels, registration):
     )
 
 
-def as_in_the_photo(posable, registration):
+def as_in_the_photo(posable, registration, eye=None):
     values = (registration.full_pose, registration.transl, registration.expression)
-    return posable.pose(*(torch.as_tensor(value, dtype=torch.float32) for value in values))
+    posture = (torch.as_tensor(value, dtype=torch.float32) for value in values)
+    return posable.pose(*posture, registration.camera.centre if eye is None else eye)
 
 
 def normals(gaussians):
@@ -70,10 +75,10 @@ def test_turning_the_root_turns_every_gaussian(avatar, model):
     posable = PosableAvatar(avatar, model)
     expression = torch.zeros(len(model.expression_names))
     still = torch.zeros(165)
-    before = posable.pose(still, torch.zeros(3), expression).means.numpy()
+    before = posable.pose(still, torch.zeros(3), expression, EYE).means.numpy()
     turned, shift = still.clone(), torch.tensor([0.3, -0.2, 1.0])
     turned[:3] = torch.tensor([0.2, 1.1, -0.4])
-    after = posable.pose(turned, shift, expression).means.numpy()
+    after = posable.pose(turned, shift, expression, EYE).means.numpy()
     pelvis = model.joint_template[0].numpy()
     rotation = Rotation.from_rotvec(turned[:3].numpy()).as_matrix()
     np.testing.assert_allclose(after, (before - pelvis) @ rotation.T + pelvis + shift.numpy(), atol=1e-5)
@@ -85,7 +90,7 @@ def test_an_expression_moves_the_moved_and_nothing_else(avatar, binding, model):
     open_mouth = calm.clone()
     open_mouth[model.expression_names.index("jawOpen")] = 1.0
     still = torch.zeros(165)
-    before, after = (posable.pose(still, torch.zeros(3), values).means for values in (calm, open_mouth))
+    before, after = (posable.pose(still, torch.zeros(3), values, EYE).means for values in (calm, open_mouth))
     moved = torch.zeros(len(before), dtype=torch.bool)
     moved[binding.moved] = True
     distance = (after - before).norm(dim=1)
@@ -130,8 +135,8 @@ def test_posing_is_differentiable_in_the_offset(binding, posed, registration, te
 def test_clothes_move_the_gaussians_with_them(avatar, model, wearer):
     dressed = replace(avatar.registration, offsets=0.02 * wearer.normals)
     calm = (torch.zeros(165), torch.zeros(3), torch.zeros(len(model.expression_names)))
-    naked = PosableAvatar(avatar, model).pose(*calm).means
-    clothed = PosableAvatar(replace(avatar, registration=dressed), model).pose(*calm).means
+    naked = PosableAvatar(avatar, model).pose(*calm, EYE).means
+    clothed = PosableAvatar(replace(avatar, registration=dressed), model).pose(*calm, EYE).means
     assert (clothed - naked).norm(dim=1).median().item() == pytest.approx(0.02, rel=0.1)
 
 
@@ -146,6 +151,24 @@ def test_the_photos_light_stays_in_the_room_when_the_person_turns(avatar, model)
     to_the_light, away = sideways > 0.8, sideways < -0.8
     np.testing.assert_allclose(before.colors, 0.5, atol=1e-6)
     assert after.colors[to_the_light].max() < 0.5 < after.colors[away].min()
+
+
+def test_the_photos_own_colours_hold_where_and_whence_the_photo_saw(avatar, model):
+    stained = PosableAvatar(replace(avatar, rgb_photo=avatar.rgb + 2), model)
+    photo, camera = avatar.registration, avatar.registration.camera
+    painted = 1 / (1 + np.exp(-2))
+    np.testing.assert_allclose(as_in_the_photo(stained, photo).colors, painted, atol=1e-5)
+    carried = replace(photo, transl=photo.transl + np.float32(0.5))  # the whole person, with the camera
+    np.testing.assert_allclose(as_in_the_photo(stained, carried, camera.centre + 0.5).colors, painted, atol=1e-5)
+    round_the_side = as_in_the_photo(stained, photo, np.array([3.0, 1.0, 1.0]))
+    np.testing.assert_allclose(round_the_side.colors, 0.5, atol=1e-5)
+    waving = photo.full_pose.copy()
+    waving[3 * JOINT_INDEX["left_shoulder"] : 3 * JOINT_INDEX["left_shoulder"] + 3] += 0.5
+    before, after = as_in_the_photo(stained, photo), as_in_the_photo(stained, replace(photo, full_pose=waving))
+    moved = (after.means - before.means).norm(dim=1)
+    np.testing.assert_allclose(after.colors[moved > 0.03], 0.5, atol=0.05)  # in the arm's new shadow, or out of it
+    np.testing.assert_allclose(after.colors[moved < 1e-6], painted, atol=0.05)
+    assert (moved > 0.03).sum() > 100 and (moved < 1e-6).sum() > 100
 
 
 def test_its_size_counts_all_that_there_is_of_each_gaussian(avatar, model):

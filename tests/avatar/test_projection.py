@@ -113,9 +113,18 @@ def test_what_another_limb_hides_is_unknown_and_so_is_its_rim(painted):
     evidence, texels, _, pixels = look(painted[0], 0.2)
     on_wall, from_middle = texels.face < PLATE, np.abs(pixels - 32).max(1)
     reach = 64 * 0.3 / 1.8  # pixels from the middle to the plate's edge
-    assert not evidence.known[on_wall & (from_middle < reach + EDGE_PIXELS)].any()
+    assert not evidence.visible[on_wall & (from_middle < reach + EDGE_PIXELS)].any()
     assert evidence.known[on_wall & (from_middle > reach + EDGE_PIXELS + 2) & within(evidence, pixels)].all()
     assert evidence.known[~on_wall].all()
+
+
+def test_an_outline_is_where_more_of_the_person_lies_behind(painted):
+    evidence, texels, points, _ = look(painted[0], 0.2)
+    on_plate = texels.face >= PLATE
+    inwards = 0.3 - np.abs(points[:, :2]).max(1)  # metres from the plate's edge
+    np.testing.assert_allclose(evidence.to_outline[on_plate], inwards[on_plate], atol=0.045)  # a pixel and a half
+    flat, *_ = look(painted[0], 0.0)
+    assert np.isinf(flat.to_outline).all()
 
 
 def test_what_lies_just_under_the_surface_is_still_seen(painted):

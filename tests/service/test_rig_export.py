@@ -87,6 +87,7 @@ def painted(model, registration, color_of):
         offset=np.zeros((count, 3), np.float32),
         log_scale=np.zeros((count, 1), np.float32),
         rgb=np.log(color / (1 - color)).astype(np.float32),
+        rgb_photo=np.zeros((count, 3), np.float32),
         visibility=np.ones(count, np.float32),
         light=np.zeros(3),
         registration=registration,
