@@ -67,11 +67,12 @@ def seen_past_arms(evidence: Evidence, anatomy: Anatomy) -> np.ndarray:
     """
     past = np.zeros(len(evidence.known), dtype=bool)
     for index in (LIMB_NAMES.index(name) for name in LIMB_NAMES if name.endswith("arm")):
-        arm = np.flatnonzero(evidence.known & (anatomy.limb == index))
+        arm = np.flatnonzero(evidence.visible & (anatomy.limb == index))
         arm = arm[np.argsort(evidence.to_outline[arm])]
         near = np.arange(len(arm)) < DOUBTFUL * len(arm)
         doubtful = near & (evidence.to_outline[arm] < OVERHANG)
-        past[arm[doubtful]] = ~met_among(evidence.color[arm[doubtful]], evidence.color[arm[~doubtful]])
+        sure = arm[~doubtful & evidence.known[arm]]
+        past[arm[doubtful]] = ~met_among(evidence.color[arm[doubtful]], evidence.color[sure])
     return past
 
 

@@ -45,7 +45,7 @@ class Draft:
     texels: Texels
     limb: np.ndarray  # [M] int8, index into `limbs.LIMB_NAMES`, one more for the hair layer
     color: np.ndarray  # [M, 3] sRGB in [0, 1]
-    visible: np.ndarray  # [M] bool: the photo shows it
+    bared: np.ndarray  # [M] bool: what the photo shows there goes where the texel's limb goes
     trust: np.ndarray  # [M] in [0, 1]: how much the colour that it has in the photo is its own
     visibility: np.ndarray  # [M] in [0, 1]
     light: np.ndarray  # [3] where the photo's light comes from, world
@@ -84,7 +84,7 @@ def draft_avatar(
         texels=texels,
         limb=parts.limb,
         color=complete(bare, parts, pose) * lit,
-        visible=evidence.visible,
+        bared=evidence.bared,
         trust=np.where(mistaken, 0.0, _trust(evidence)),
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         light=light,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt, map_coordinates, maximum_filter, minimum_filter
 
+from backend.avatar.limbs import LIMB_NAMES, limb_of
 from backend.avatar.surface import Surface
 from backend.avatar.texels import Texels
 from backend.body.geometry import vertex_normals
@@ -31,7 +33,8 @@ class Evidence:
     """The photo's word on M texels."""
 
     color: np.ndarray  # [M, 3] sRGB in [0, 1]; meaningless where not known
-    visible: np.ndarray  # [M] bool: in the photo, and nothing of the person stands before it, or just beside that
+    visible: np.ndarray  # [M] bool: in the photo, and nothing of the person stands before it
+    bared: np.ndarray  # [M] bool: in the photo, and no other limb stands before it, or just beside that
     known: np.ndarray  # [M] bool: visible, and plainly enough to take the colour
     facing: np.ndarray  # [M] cosine between normal and view
     normal: np.ndarray  # [M, 3] unit, world, in the photo's pose
@@ -56,17 +59,20 @@ def project_photo(
     rays = camera.centre - points
     facing = (normals * rays).sum(1) / np.linalg.norm(rays, axis=1)
     pixels, depth = camera.project(points)
-    buffer = rasterize_mesh(posed, surface.faces, camera).depth
+    drawn = rasterize_mesh(posed, surface.faces, camera)
+    buffer = drawn.depth
     inside = _inside(pixels, depth, camera)
     deep_inside = distance_transform_edt(np.pad(observations.alpha > 0.9, 1, mode="edge"))[1:-1, 1:-1] > EDGE_PIXELS
     clear = buffer < minimum_filter(buffer, size=2 * EDGE_PIXELS + 1) + STEP_METRES  # of whatever stands nearer
     column = np.clip(pixels[:, 0].astype(int), 0, camera.width - 1)
     row = np.clip(pixels[:, 1].astype(int), 0, camera.height - 1)
-    visible = (inside > 0) & (depth < buffer[row, column] + BURIED_METRES) & clear[row, column] & (facing > 0)
+    visible = (inside > 0) & (depth < buffer[row, column] + BURIED_METRES) & (facing > 0)
+    limb = _limbs(surface)
     return Evidence(
         color=sample_image(observations.foreground / np.float32(255.0), pixels),
         visible=visible,
-        known=visible & deep_inside[row, column] & (facing > FACING),
+        bared=(inside > 0) & ~_veiled(limb[texels.face], depth, np.append(limb, -1)[drawn.face], buffer, row, column),
+        known=visible & (deep_inside & clear)[row, column] & (facing > FACING),
         facing=facing,
         normal=normals,
         inside=inside,
@@ -82,6 +88,29 @@ def sample_image(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return np.stack(
         [map_coordinates(image[..., c], at, order=1, mode="nearest") for c in range(image.shape[2])], axis=1
     )
+
+
+def _limbs(surface: Surface) -> np.ndarray:
+    """The limb of each triangle [T]; the hair layer's is one of its own."""
+    limb = limb_of(surface.weights.numpy()[surface.faces].mean(1))
+    limb[surface.num_body_faces :] = len(LIMB_NAMES)
+    return limb
+
+
+def _veiled(
+    limb: np.ndarray,  # [M]
+    depth: np.ndarray,  # [M]
+    limbs: np.ndarray,  # [H, W] what is drawn
+    depths: np.ndarray,  # [H, W]
+    row: np.ndarray,  # [M] where the texels fall
+    column: np.ndarray,  # [M]
+) -> np.ndarray:  # [M] bool
+    """Whether another limb stands nearer, there or in the next pixel."""
+    veiled = np.zeros(len(limb), dtype=bool)
+    for down, right in itertools.product((-1, 0, 1), repeat=2):
+        at = (np.clip(row + down, 0, len(limbs) - 1), np.clip(column + right, 0, limbs.shape[1] - 1))
+        veiled |= (limbs[at] != limb) & (depths[at] < depth - BURIED_METRES)
+    return veiled
 
 
 def _to_outline(depth: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ class Parameters:
     offset: Tensor  # [N, 3] metres
     log_scale: Tensor  # [N, 1]
     rgb: Tensor  # [N, 3] logits
-    visible: Tensor  # [N, 1] bool: of these the photo tells the colour
+    bared: Tensor  # [N, 1] bool: of these the photo tells the colour
     first_offset: Tensor
     first_log_scale: Tensor
     spacing: Tensor  # [N, 1] metres
@@ -108,7 +108,7 @@ def _parameters(
     log_scale = torch.log(SIGMA * spacing)
     offset = torch.zeros(len(spacing), 3)
     offset[:, 2] = -INSET * SIGMA * spacing[:, 0] - DILATED * pixel
-    fixed = (torch.as_tensor(draft.visible)[:, None], offset, log_scale, spacing, _neighbours(draft, seed))
+    fixed = (torch.as_tensor(draft.bared)[:, None], offset, log_scale, spacing, _neighbours(draft, seed))
     trained = (offset.clone(), log_scale.clone(), torch.as_tensor(_first_rgb(draft)))
     return Parameters(*(x.to(device).requires_grad_() for x in trained), *(x.to(device) for x in fixed))
 
@@ -142,7 +142,7 @@ def _drawer(
     def draw() -> Rendered:
         means, _ = binding.pose(parameters.offset, transforms, expression)
         scales = flat_scales(parameters.log_scale)
-        rgb = torch.where(parameters.visible, parameters.rgb, parameters.rgb.detach())
+        rgb = torch.where(parameters.bared, parameters.rgb, parameters.rgb.detach())
         return rasterize(means, quats, scales, opacities, rgb.sigmoid(), target.camera, device.type)
 
     return draw

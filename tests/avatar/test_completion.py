@@ -52,6 +52,7 @@ def seen(color, known, facing):
     return Evidence(
         color=np.where(known[:, None], color, UNKNOWN),
         visible=known,
+        bared=known,
         known=known,
         facing=facing,
         normal=np.zeros((len(known), 3)),

@@ -11,6 +11,7 @@ from backend.avatar.surface import Surface
 from backend.avatar.texels import Texels
 from backend.body.geometry import vertex_normals
 from shared.camera import Camera
+from shared.skeleton import JOINT_INDEX
 from tests.standing import photograph
 
 
@@ -79,8 +80,11 @@ WALL, PLATE = 0, 2
 """First triangles of the wall, and of the plate before it."""
 
 
-def stage(gap, size=64):
-    """A wall beyond the picture's edges, 2 m away, before its middle a plate, `gap` metres nearer; texels on both."""
+def stage(gap, plate, size=64):
+    """A wall beyond the picture's edges, 2 m away, before its middle a plate, `gap` metres nearer; texels on both.
+
+    The wall is skin of joint 0, the plate of joint `plate`.
+    """
     camera = Camera(size, size, np.array([[size, 0, size / 2], [0, size, size / 2], [0, 0, 1.0]]), np.eye(4))
     square = np.array([[-1.0, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]])
     vertices = np.concatenate([1.5 * square + [0, 0, 2], 0.3 * square + [0, 0, 2 - gap]])
@@ -90,12 +94,13 @@ def stage(gap, size=64):
     barycentric = rng.dirichlet([1, 1, 1], len(face)).astype(np.float32)
     nothing = np.zeros((len(face), 2), np.int32)
     texels = Texels(face, barycentric, np.full(len(face), 0.01, np.float32), nothing)
-    surface = Surface(torch.as_tensor(vertices), faces, torch.zeros(8, 55), torch.zeros(0, 8, 3), len(faces))
+    weights = torch.eye(55)[[0, 0, 0, 0, plate, plate, plate, plate]]
+    surface = Surface(torch.as_tensor(vertices), faces, weights, torch.zeros(0, 8, 3), len(faces))
     return surface, texels, vertices, camera
 
 
-def look(observations, gap, hair=None):
-    surface, texels, vertices, camera = stage(gap)
+def look(observations, gap, hair=None, plate=0):
+    surface, texels, vertices, camera = stage(gap, plate)
     alpha = np.ones((64, 64), np.float32)
     alpha[0, 0] = 0  # a matte has an edge somewhere
     seen = replace(observations, foreground=np.zeros((64, 64, 3), np.uint8), alpha=alpha)
@@ -113,9 +118,19 @@ def test_what_another_limb_hides_is_unknown_and_so_is_its_rim(painted):
     evidence, texels, _, pixels = look(painted[0], 0.2)
     on_wall, from_middle = texels.face < PLATE, np.abs(pixels - 32).max(1)
     reach = 64 * 0.3 / 1.8  # pixels from the middle to the plate's edge
-    assert not evidence.visible[on_wall & (from_middle < reach + EDGE_PIXELS)].any()
+    assert not evidence.known[on_wall & (from_middle < reach + EDGE_PIXELS)].any()
     assert evidence.known[on_wall & (from_middle > reach + EDGE_PIXELS + 2) & within(evidence, pixels)].all()
     assert evidence.known[~on_wall].all()
+
+
+def test_what_only_its_own_limb_hides_is_bared(painted):
+    for plate, bared in ((0, True), (JOINT_INDEX["left_elbow"], False)):
+        evidence, texels, _, pixels = look(painted[0], 0.2, plate=plate)
+        on_wall, from_middle = texels.face < PLATE, np.abs(pixels - 32).max(1)
+        reach = 64 * 0.3 / 1.8
+        assert (evidence.bared[on_wall & (from_middle < reach)] == bared).all()
+        assert evidence.bared[(~on_wall | (from_middle > reach + 2)) & (evidence.inside > 0)].all()
+        assert not evidence.bared[evidence.inside == 0].any()
 
 
 def test_an_outline_is_where_more_of_the_person_lies_behind(painted):
