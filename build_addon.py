@@ -18,16 +18,22 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 WHEEL_CACHE = ROOT / "build" / "wheels"
-PYZMQ = "26.4.0"  # the last with a wheel per Python: one abi3 wheel beside others makes Blender 5.1 refuse the zip
+PYZMQ = "27.3.0"  # wheels before it encrypt a tenth as fast
 WHEELS = {
-    "cp311-cp311-manylinux_2_28_x86_64": "2f9f7ffe9db1187a253fca95191854b3fda24696f086e8789d1d449308a34b88",
-    "cp311-cp311-win_amd64": "963977ac8baed7058c1e126014f3fe58b3773f45c78cce7af5c26c09b6823896",
-    "cp311-cp311-macosx_10_15_universal2": "bfcf82644c9b45ddd7cd2a041f3ff8dce4a0904429b74d73a439e8cab1bd9e54",
-    "cp313-cp313-manylinux_2_28_x86_64": "6332452034be001bbf3206ac59c0d2a7713de5f25bb38b06519fc6967b7cf771",
-    "cp313-cp313-win_amd64": "23ecc9d241004c10e8b4f49d12ac064cd7000e1643343944a10df98e57bc544b",
-    "cp313-cp313-macosx_10_15_universal2": "c43fac689880f5174d6fc864857d1247fe5cfa22b09ed058a344ca92bf5301e3",
+    "cp311-cp311-manylinux_2_26_x86_64.manylinux_2_28_x86_64": (
+        "477b8ad30d66fc905c5388351e83b9ac25824b00e82c0d052b72ea6392636dfd"
+    ),
+    "cp311-cp311-win_amd64": "df98c790f86b6aa2378b4bb94dec7b85b0adb195b880b41e429a4990aed2a8c9",
+    "cp311-cp311-macosx_10_15_universal2": "86fb4408797aabb54a31e147176ae0f2474d99f1715a36a4564089eca9ef9ce8",
+    "cp312-abi3-manylinux_2_26_x86_64.manylinux_2_28_x86_64": (
+        "858fe25231e0fd8612da142efde019faa5ef63fa150a821a27870e791b38c798"
+    ),
+    "cp312-abi3-win_amd64": "3ea8e8fa5c097e68fef91d70b150fda96f307758103868018fc4deeb9c214122",
+    "cp312-abi3-macosx_10_15_universal2": "15155fd8f308d3bd47f67a8f6cc809f9db90abbf63c514c384a17622e2cf080f",
 }
-"""SHA-256 by tag. Python 3.11 is Blender 4.2 to 5.0, Python 3.13 is 5.1 and 5.2."""
+"""SHA-256 by tag. Python 3.11 is Blender 4.2 to 5.0; 3.13, of 5.1 and 5.2, has the wheel of 3.12 and later."""
+ABI3, AS_PACKED = "cp312-abi3", "cp313-cp313"
+"""An abi3 wheel beside others makes Blender 5.1 refuse the zip: there it goes by the name of the Python that it serves."""
 FIXED_DATE = (2026, 1, 1, 0, 0, 0)
 
 
@@ -101,8 +107,9 @@ def _add_wheels(package: Path) -> None:
     names = []
     for tag, sha256 in WHEELS.items():
         wheel = _wheel(tag, sha256)
-        shutil.copy(wheel, package / "wheels")
-        names.append(f"./wheels/{wheel.name}")
+        name = wheel.name.replace(ABI3, AS_PACKED)
+        shutil.copy(wheel, package / "wheels" / name)
+        names.append(f"./wheels/{name}")
     manifest = package / "blender_manifest.toml"
     lines = [
         f"wheels = {json.dumps(names)}" if line.startswith("wheels = ") else line
@@ -115,7 +122,8 @@ def _wheel(tag: str, sha256: str) -> Path:
     """The wheel from the cache, fetched with pip if it is not there yet."""
     path = WHEEL_CACHE / f"pyzmq-{PYZMQ}-{tag}.whl"
     if not path.exists():
-        python, _, platform = tag.split("-")
+        python, _, platforms = tag.split("-")
+        platform = platforms.partition(".")[0]
         wanted = ["--python-version", f"3.{python[3:]}", "--platform", platform, "--dest", str(WHEEL_CACHE)]
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         subprocess.run([*pip, f"pyzmq=={PYZMQ}", *wanted], check=True)
@@ -144,7 +152,7 @@ def _index_entry(package: Path, archive: Path) -> dict[str, Any]:
     data = archive.read_bytes()
     return {
         **told,
-        "python_versions": sorted({f"3.{tag[3:5]}" for tag in WHEELS}),
+        "python_versions": sorted({f"3.{tag.replace(ABI3, AS_PACKED)[3:5]}" for tag in WHEELS}),
         "archive_url": f"./{archive.name}",
         "archive_size": len(data),
         "archive_hash": f"sha256:{hashlib.sha256(data).hexdigest()}",
