@@ -33,7 +33,7 @@ WHEELS = {
 }
 """SHA-256 by tag. Python 3.11 is Blender 4.2 to 5.0; 3.13, of 5.1 and 5.2, has the wheel of 3.12 and later."""
 ABI3, AS_PACKED = "cp312-abi3", "cp313-cp313"
-"""An abi3 wheel beside others makes Blender 5.1 refuse the zip: there it goes by the name of the Python that it serves."""
+"""An abi3 wheel beside others makes Blender 5.1 refuse the zip: there it has the name of the Python that it serves."""
 FIXED_DATE = (2026, 1, 1, 0, 0, 0)
 
 
