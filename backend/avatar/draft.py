@@ -17,10 +17,11 @@ from backend.avatar.projection import Evidence, project_photo
 from backend.avatar.surface import Surface, clothed_surface
 from backend.avatar.texels import SeenFaces, Texels, sample_texels
 from backend.body.model import BodyModel
-from backend.body.posing import PosedBody
+from backend.body.posing import PosedBody, ShapedBody
 from backend.raster.mesh import rasterize_mesh
 from backend.registration.confidence import LOW
 from backend.stages import Observations, Registration
+from shared.camera import Camera
 
 ARM_BEGINS = 0.6
 """Share of an upper arm inside the photo from which the whole arm is shown."""
@@ -61,19 +62,16 @@ def draft_avatar(
 ) -> Draft:
     """Sample the clothed surface, look every sample up in the photo, and complete what it does not show."""
     surface = clothed_surface(model, registration)
-    pose, expression, transl = (
+    full_pose, expression, transl = (
         torch.as_tensor(values, dtype=torch.float32)
         for values in (registration.full_pose, registration.expression, registration.transl)
     )
     shaped = model.shape(torch.as_tensor(registration.betas, dtype=torch.float32))
-    posed = model.pose(shaped, pose[None], transl[None], expression[None])
+    posed = model.pose(shaped, full_pose[None], transl[None], expression[None])
     vertices = surface.pose(posed.transforms[0], expression).numpy()
     texels = sample_texels(model, surface, texture, _seen_faces(surface, vertices, posed, registration))
     evidence = project_photo(observations, surface, texels, vertices, seen_hair(registration), registration.camera)
     parts = anatomy(model, surface, texels)
-    rotations = posed.transforms[0, :, :3, :3].numpy()
-    towards_camera = registration.camera.centre - posed.joints[0].numpy()
-    pose = Pose(shaped.joints.numpy(), np.einsum("jba,jb->ja", rotations, towards_camera))
     mistaken = _mistaken(parts, evidence, registration.confidence) | seen_past_arms(evidence, parts)
     evidence = replace(evidence, known=evidence.known & ~mistaken)
     light = estimate_light(*_plain_colors(evidence, parts))
@@ -83,13 +81,20 @@ def draft_avatar(
         surface=surface,
         texels=texels,
         limb=parts.limb,
-        color=complete(bare, parts, pose) * lit,
+        color=complete(bare, parts, _looked_at(shaped, posed, registration.camera)) * lit,
         bared=evidence.bared,
         trust=np.where(mistaken, 0.0, _trust(evidence)),
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         light=light,
         posed=posed,
     )
+
+
+def _looked_at(shaped: ShapedBody, posed: PosedBody, camera: Camera) -> Pose:
+    """How the photo looks at the rest skeleton."""
+    rotations = posed.transforms[0, :, :3, :3].numpy()
+    towards_camera = camera.centre - posed.joints[0].numpy()
+    return Pose(shaped.joints.numpy(), np.einsum("jba,jb->ja", rotations, towards_camera))
 
 
 def seen_hair(registration: Registration) -> np.ndarray:

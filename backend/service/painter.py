@@ -72,10 +72,12 @@ class Painter:
         began = time.perf_counter()
         posable = self.open(work.avatar, Path(work.folder))
         values, dropped = self._model.map_expression(work.expression_names, buffers["expression"])
-        posture = (torch.as_tensor(row) for row in (buffers["full_pose"][0], buffers["transl"][0], values[0]))
+        full_pose, transl, expression = (
+            torch.as_tensor(row) for row in (buffers["full_pose"][0], buffers["transl"][0], values[0])
+        )
         camera = _camera(work, buffers)
         with torch.inference_mode():
-            gaussians = posable.pose(*posture, camera.centre)
+            gaussians = posable.pose(full_pose, transl, expression, camera.centre)
         boxed = draw_boxed(gaussians, camera)
         near, far = write(self._slot(work), boxed.rendered, work.pixels, work.live)
         x0, y0, x1, y1 = boxed.box
