@@ -3,6 +3,8 @@
 import pytest
 
 from backend.bench import FINISHING, STARTING, bench, bench_builds, computer
+from backend.service import bench as wire
+from shared.errors import VivantError
 
 
 def test_the_computer_is_named():
@@ -23,3 +25,17 @@ def test_a_build_is_split_into_its_stages():
 def test_posing_is_measured_beside_smplx():
     results = bench("posing")
     assert all(row["ratio"] >= 3 for row in results["suites"]["posing"] if row["batch"] in (1, 64))
+
+
+@pytest.mark.slow
+def test_frames_are_measured_on_both_ways():
+    rows = {row["what"]: row for row in wire.bench_wire(count=20)}
+    assert len(rows) == wire.ROWS and all(row["mean_ms"] > 0 for row in rows.values())
+    assert all(rows[f"live frames, {way}"]["over_bare"] > 0 for way in wire.WAYS.values())
+
+
+def test_a_bench_whose_other_process_dies_says_so(monkeypatch):
+    monkeypatch.setattr(wire.peers, "MODULE", "no_such_module")
+    monkeypatch.setattr(wire, "SILENCE_MS", 100)
+    with pytest.raises(VivantError, match="silent"):
+        wire._bare(1, curve=False)

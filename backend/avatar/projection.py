@@ -62,8 +62,7 @@ def project_photo(
     drawn = rasterize_mesh(posed, surface.faces, camera)
     buffer = drawn.depth
     inside = _inside(pixels, depth, camera)
-    deep_inside = distance_transform_edt(np.pad(observations.alpha > 0.9, 1, mode="edge"))[1:-1, 1:-1] > EDGE_PIXELS
-    clear = buffer < minimum_filter(buffer, size=2 * EDGE_PIXELS + 1) + STEP_METRES  # of whatever stands nearer
+    trusted = _trusted_pixels(observations.alpha, buffer)
     column = np.clip(pixels[:, 0].astype(int), 0, camera.width - 1)
     row = np.clip(pixels[:, 1].astype(int), 0, camera.height - 1)
     visible = (inside > 0) & (depth < buffer[row, column] + BURIED_METRES) & (facing > 0)
@@ -72,7 +71,7 @@ def project_photo(
         color=sample_image(observations.foreground / np.float32(255.0), pixels),
         visible=visible,
         bared=(inside > 0) & ~_veiled(limb[texels.face], depth, np.append(limb, -1)[drawn.face], buffer, row, column),
-        known=visible & (deep_inside & clear)[row, column] & (facing > FACING),
+        known=visible & trusted[row, column] & (facing > FACING),
         facing=facing,
         normal=normals,
         inside=inside,
@@ -88,6 +87,13 @@ def sample_image(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return np.stack(
         [map_coordinates(image[..., c], at, order=1, mode="nearest") for c in range(image.shape[2])], axis=1
     )
+
+
+def _trusted_pixels(alpha: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """Pixels whose colour belongs to the surface drawn there: off the matte's edge and off whatever stands nearer."""
+    deep_inside = distance_transform_edt(np.pad(alpha > 0.9, 1, mode="edge"))[1:-1, 1:-1] > EDGE_PIXELS
+    nearest = minimum_filter(depth, size=2 * EDGE_PIXELS + 1)
+    return deep_inside & (depth < nearest + STEP_METRES)
 
 
 def _limbs(surface: Surface) -> np.ndarray:

@@ -21,6 +21,7 @@ import zmq
 
 from backend.progress import Event, Progress, silent
 from backend.service import bench_peers as peers
+from shared.errors import VivantError
 from shared.wire.calls import connect
 from shared.wire.client import Client
 from shared.wire.codec import Buffers, Envelope
@@ -38,6 +39,7 @@ WAYS = {(): "socket", (FEATURE,): "mapped"}
 AHEAD = 3
 """Requests under way, and credit: one frame is made, one is encrypted, one is decrypted."""
 PACE_S = 1 / 60
+SILENCE_MS = 20_000
 CONNECTIONS = 30
 PING_EVERY_S = 0.005
 EXPRESSIONS = tuple(f"expression{number}" for number in range(52))
@@ -101,6 +103,7 @@ def _bare(count: int, *, curve: bool) -> list[float]:
     context = zmq.Context()
     socket = context.socket(zmq.PULL)
     socket.set(zmq.RCVHWM, FRAMES.queue)
+    socket.set(zmq.RCVTIMEO, SILENCE_MS)
     public, secret = zmq.curve_keypair()
     if curve:
         socket.set(zmq.CURVE_SERVER, 1)
@@ -109,15 +112,23 @@ def _bare(count: int, *, curve: bool) -> list[float]:
     kept = [np.empty(array.nbytes, np.uint8) for array in peers.pixels()]
     command = [sys.executable, "-m", peers.MODULE, "push", f"tcp://127.0.0.1:{port}", public.decode() if curve else ""]
     with subprocess.Popen(command) as pusher:
-        arrived = []
-        for _ in range(WARM_UP + count):
-            _, *parts = socket.recv_multipart(copy=False)
-            for target, part in zip(kept, parts, strict=True):
-                np.copyto(target, np.frombuffer(part.buffer, np.uint8))
-            arrived.append(time.perf_counter())
-        pusher.kill()
-    context.destroy(linger=0)
+        try:
+            arrived = [_copied_out(socket, kept) for _ in range(WARM_UP + count)]
+        finally:
+            pusher.kill()
+            context.destroy(linger=0)
     return np.diff(arrived[WARM_UP - 1 :]).tolist()
+
+
+def _copied_out(socket: zmq.Socket, kept: list[np.ndarray]) -> float:
+    """When the next frame had come and was copied into `kept`."""
+    try:
+        _, *parts = socket.recv_multipart(copy=False)
+    except zmq.Again:
+        raise VivantError("The process that sends to the bare socket is silent: its last words stand above.") from None
+    for target, part in zip(kept, parts, strict=True):
+        np.copyto(target, np.frombuffer(part.buffer, np.uint8))
+    return time.perf_counter()
 
 
 @contextmanager
