@@ -32,7 +32,10 @@ def interrupted(photo, tmp_path_factory):
     out = tmp_path_factory.mktemp("built") / "avatar"
     long = [*TINY, "--steps", "5000"]
     command = [sys.executable, "-m", "backend.cli", "build", str(photo), "--out", str(out), "--progress", "json", *long]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # started in the background, we may ignore it
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    with child:
         words, training = "", False
         for line in child.stderr:
             if not line.startswith("{"):
