@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 import uuid
 from dataclasses import replace
 
@@ -151,9 +152,11 @@ def test_row_20_cancel_in_every_stage_stops_this_job_alone_and_it_can_be_resumed
         worker.send(work)
         reached(worker, stage)
         worker.send(WorkCancel(str(uuid.uuid4())))
+        began = time.monotonic()
         worker.send(WorkCancel(work.job))
         _, ended = outcome(worker)
         assert isinstance(ended, WorkFailed) and ended.code == "cancelled" and ended.retryable
+        assert time.monotonic() - began < limits.CANCEL_KILL_S
     worker.send(work)
     assert reached(worker, "training", 2)
     worker.send(WorkCancel(work.job))

@@ -29,8 +29,6 @@ from tests.shared.wire.proxy import Proxy
 from tests.shared.wire.small_server import SmallServer
 
 PATIENCE_S = 20.0
-AT_ONCE = limits.REPLY_S / 2
-"""Seconds: who waited for an answer would take longer."""
 
 
 def until(condition, seconds=PATIENCE_S):
@@ -99,7 +97,7 @@ def test_row_25_without_a_server_calls_fail_with_a_sentence_and_nothing_waits(qu
     with pytest.raises(WireError):
         quiet_client.call(m.StatusGet())
     quiet_client.close()
-    assert time.monotonic() - began < AT_ONCE
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("host", ["no such host", "", "127.0.0.1/x"])
@@ -523,18 +521,18 @@ def test_row_25_a_stopped_server_delays_nobody_and_is_found_again(tmp_path, monk
         server.send_signal(signal.SIGSTOP)
         began = time.monotonic()
         client.send(m.StatusGet())
-        assert time.monotonic() - began < AT_ONCE
+        assert time.monotonic() - began < 0.5
         until(lambda: client.state == "lost")
         other = Client(connection)
         began = time.monotonic()
         other.close()
-        assert time.monotonic() - began < AT_ONCE and not other._thread.is_alive()
+        assert time.monotonic() - began < 1.5 and not other._thread.is_alive()
         server.send_signal(signal.SIGCONT)
         until(lambda: client.state == "ready")
         server.send_signal(signal.SIGSTOP)
         began = time.monotonic()
         client.close()
-        assert time.monotonic() - began < AT_ONCE and not client._thread.is_alive()
+        assert time.monotonic() - began < 1.5 and not client._thread.is_alive()
 
 
 SLEEPER = """
