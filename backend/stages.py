@@ -80,7 +80,7 @@ class Avatar:
     offset: np.ndarray  # [N, 3] metres, in the triangle's frame (tangent, bitangent, normal) of the rest surface
     log_scale: np.ndarray  # [N, 1] log metres
     rgb: np.ndarray  # [N, 3] logits of display-referred sRGB
-    rgb_photo: np.ndarray  # [N, 3] the same, as long as the pose is the photo's
+    rgb_photo: np.ndarray  # [N, 3] the same, for the photo's own pose and view
     visibility: np.ndarray  # [N] in [0, 1]: 0 hides what the photo does not contain
     light: np.ndarray  # [3] where the photo's light came from, world: radiance from d is 1 + d . light
     registration: Registration

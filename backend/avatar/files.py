@@ -19,8 +19,13 @@ SCHEMA = 1
 EVEN = (0.0, 0.0, 0.0)
 """Light of the avatars that were made before light was looked at."""
 TENSORS = {
-    **{"face": (), "barycentric": (3,), "offset": (3,), "log_scale": (1,)},
-    **{"rgb": (3,), "rgb_photo": (3,), "visibility": ()},
+    "face": (),
+    "barycentric": (3,),
+    "offset": (3,),
+    "log_scale": (1,),
+    "rgb": (3,),
+    "rgb_photo": (3,),
+    "visibility": (),
 }
 """Tensor names of `gaussians.safetensors` that a photo-only avatar needs, and the shape of one Gaussian's row."""
 

@@ -116,11 +116,15 @@ class _Posed:
     light: Tensor  # [N] what falls there
     pelvis: Tensor  # [3] metres, world
 
+    @property
+    def from_pelvis(self) -> Tensor:
+        """The way there from the pelvis, [N, 3] metres."""
+        return self.means - self.pelvis
 
-def _towards(eye: np.ndarray, posed: _Posed) -> Tensor:
-    """The unit direction [3] from the pelvis to a point [3] (metres, world)."""
-    away = torch.as_tensor(eye, dtype=torch.float32).to(posed.pelvis) - posed.pelvis
-    return torch.nn.functional.normalize(away, dim=0)
+    def view_from(self, eye: np.ndarray) -> Tensor:
+        """The unit direction [3] from the pelvis to a point [3] (metres, world)."""
+        away = torch.as_tensor(eye, dtype=torch.float32).to(self.pelvis) - self.pelvis
+        return torch.nn.functional.normalize(away, dim=0)
 
 
 class PosableAvatar:
@@ -143,13 +147,15 @@ class PosableAvatar:
         pose, transl, expression = (
             torch.as_tensor(values, dtype=torch.float32) for values in (photo.full_pose, photo.transl, photo.expression)
         )
-        self._in_photo, _ = self._posed(pose, transl, expression)
-        self._eye = photo.camera.centre
+        in_photo, _ = self._posed(pose, transl, expression)
+        self._photo_light = in_photo.light
+        self._photo_place = in_photo.from_pelvis
+        self._photo_view = in_photo.view_from(photo.camera.centre)
 
     @property
     def nbytes(self) -> int:
         """Bytes that its Gaussians take on the device."""
-        photo = (self._photo_colors, self._in_photo.means, self._in_photo.light, self._room.nearest, self._room.share)
+        photo = (self._photo_colors, self._photo_place, self._photo_light, self._room.nearest, self._room.share)
         own = (self._offset, self._scales, self._opacities, self._colors, *photo)
         return sum(tensor.nbytes for tensor in (*vars(self._binding).values(), *own))
 
@@ -160,14 +166,13 @@ class PosableAvatar:
         """
         now, axes = self._posed(full_pose, transl, expression)
         colors = torch.lerp(self._colors, self._photo_colors, self._as_in_photo(now, eye))
-        lit = (colors * gain(now.light, self._in_photo.light)[:, None]).clamp(max=1.0)
+        lit = (colors * gain(now.light, self._photo_light)[:, None]).clamp(max=1.0)
         return Gaussians(now.means, quats_of(axes), self._scales, self._opacities, lit)
 
     def _as_in_photo(self, now: _Posed, eye: np.ndarray) -> Tensor:
         """How much each Gaussian is where the photo saw it, and seen from there, [N, 1] in [0, 1]."""
-        photo = self._in_photo
-        moved = (now.means - now.pelvis) - (photo.means - photo.pelvis)
-        turned = BEHIND * (_towards(eye, now) - _towards(self._eye, photo))
+        moved = now.from_pelvis - self._photo_place
+        turned = BEHIND * (now.view_from(eye) - self._photo_view)
         return torch.exp(-0.5 * (moved.square().sum(1, keepdim=True) + turned.square().sum()) / FADE**2)
 
     def _posed(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> tuple[_Posed, Tensor]:

@@ -14,7 +14,6 @@ from functools import partial
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
-from scipy.special import logit
 from torch import Tensor
 
 from backend.avatar.draft import Draft, draft_avatar
@@ -66,6 +65,7 @@ class Parameters:
     bared: Tensor  # [N, 1] bool: of these the photo tells the colour
     first_offset: Tensor
     first_log_scale: Tensor
+    first_rgb: Tensor
     spacing: Tensor  # [N, 1] metres
     neighbours: Tensor  # [N, NEIGHBOURS] int64
 
@@ -108,14 +108,10 @@ def _parameters(
     log_scale = torch.log(SIGMA * spacing)
     offset = torch.zeros(len(spacing), 3)
     offset[:, 2] = -INSET * SIGMA * spacing[:, 0] - DILATED * pixel
-    fixed = (torch.as_tensor(draft.bared)[:, None], offset, log_scale, spacing, _neighbours(draft, seed))
-    trained = (offset.clone(), log_scale.clone(), torch.as_tensor(_first_rgb(draft)))
+    rgb = torch.as_tensor(draft.color, dtype=torch.float32).clamp(0.01, 0.99).logit()
+    fixed = (torch.as_tensor(draft.bared)[:, None], offset, log_scale, rgb, spacing, _neighbours(draft, seed))
+    trained = (offset.clone(), log_scale.clone(), rgb.clone())
     return Parameters(*(x.to(device).requires_grad_() for x in trained), *(x.to(device) for x in fixed))
-
-
-def _first_rgb(draft: Draft) -> np.ndarray:
-    """Logits [M, 3] of the draft's colours, kept clear of 0 and 1."""
-    return logit(np.clip(draft.color, 0.01, 0.99)).astype(np.float32)
 
 
 def _neighbours(draft: Draft, seed: int) -> Tensor:
@@ -142,7 +138,7 @@ def _drawer(
     def draw() -> Rendered:
         means, _ = binding.pose(parameters.offset, transforms, expression)
         scales = flat_scales(parameters.log_scale)
-        rgb = torch.where(parameters.bared, parameters.rgb, parameters.rgb.detach())
+        rgb = torch.where(parameters.bared, parameters.rgb, parameters.first_rgb)
         return rasterize(means, quats, scales, opacities, rgb.sigmoid(), target.camera, device.type)
 
     return draw
@@ -211,14 +207,15 @@ def _psnr(rendered: Rendered, target: Target) -> float:
 def _avatar(draft: Draft, registration: Registration, parameters: Parameters) -> Avatar:
     """Drop what is never seen and freeze the rest."""
     shown = draft.visibility > 0
-    in_photo, trust = parameters.rgb.detach().cpu().numpy(), draft.trust[:, None].astype(np.float32)
+    trust = torch.as_tensor(draft.trust, dtype=torch.float32, device=parameters.rgb.device)[:, None]
+    elsewhere = torch.lerp(parameters.first_rgb, parameters.rgb.detach(), trust)
     return Avatar(
         face=draft.texels.face[shown],
         barycentric=draft.texels.barycentric[shown],
         offset=parameters.offset.detach().cpu().numpy()[shown],
         log_scale=parameters.log_scale.detach().cpu().numpy()[shown],
-        rgb=(trust * in_photo + (1 - trust) * _first_rgb(draft))[shown],
-        rgb_photo=in_photo[shown],
+        rgb=elsewhere.cpu().numpy()[shown],
+        rgb_photo=parameters.rgb.detach().cpu().numpy()[shown],
         visibility=draft.visibility[shown],
         light=draft.light,
         registration=registration,
