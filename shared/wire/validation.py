@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +16,10 @@ LARGEST_DISTANCE = 10_000.0  # metres, of body and camera
 LARGEST_WEIGHT = 100.0  # of an expression; 1 is the full one
 FOCAL = (1e-3, 1e7)  # pixels
 LARGEST_CENTRE = 1e7  # pixels, of the principal point
+
+_LAST_OF_LENS = np.array((0, 0, 1), np.float32)
+_LAST_OF_PLACE = np.array((0, 0, 0, 1), np.float32)
+_NO_TURN = np.eye(3)
 
 Buffers = Mapping[str, np.ndarray]
 
@@ -39,31 +45,36 @@ def check_cameras(buffers: Buffers) -> None:
         raise _wrong("full_pose", f"has {frames} frames; 1 to {limits.JOB_FRAMES} are allowed")
     if cameras not in (1, frames):
         raise _wrong("K", f"has {cameras} cameras; one, or one for each of {frames} frames, is needed")
-    _check_lens(buffers["K"])
-    _check_place(buffers["world_to_camera"])
+    _check_lens(buffers["K"].tobytes())
+    _check_place(buffers["world_to_camera"].tobytes())
 
 
-def _check_lens(K: np.ndarray) -> None:  # [C, 3, 3] pixels
+@lru_cache(maxsize=4)  # while a camera stands still, every live frame names it
+def _check_lens(data: bytes) -> None:
+    K = np.frombuffer(data, np.float32).reshape(-1, 3, 3)  # pixels
     _check_size("K", K, FOCAL[1])
-    focal = K[:, (0, 1), (0, 1)]
-    if not ((focal >= FOCAL[0]) & (focal <= FOCAL[1])).all():
+    fx, skew, fy, below = K[:, 0, 0], K[:, 0, 1], K[:, 1, 1], K[:, 1, 0]
+    if min(fx.min(), fy.min()) < FOCAL[0]:
         raise _wrong("K", f"has a focal length outside {FOCAL[0]} to {FOCAL[1]:.0f} pixels")
-    if (np.abs(K[:, 0, 1]) > 1e-6).any() or (K[:, 1, 0] != 0).any() or (K[:, 2] != (0, 0, 1)).any():
+    if np.abs(skew).max() > 1e-6 or below.any() or (K[:, 2] != _LAST_OF_LENS).any():
         raise _wrong("K", "is not [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")
 
 
-def _check_place(world_to_camera: np.ndarray) -> None:  # [C, 4, 4] metres
+@lru_cache(maxsize=4)
+def _check_place(data: bytes) -> None:
+    world_to_camera = np.frombuffer(data, np.float32).reshape(-1, 4, 4)  # metres
     _check_size("world_to_camera", world_to_camera, LARGEST_DISTANCE)
     turn = world_to_camera[:, :3, :3].astype(np.float64)
-    off = np.abs(turn @ turn.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
-    if (off > 1e-3).any() or (np.linalg.det(turn) < 0).any() or (world_to_camera[:, 3] != (0, 0, 0, 1)).any():
+    off = np.abs(turn @ turn.transpose(0, 2, 1) - _NO_TURN).max()
+    if off > 1e-3 or np.linalg.det(turn).min() < 0 or (world_to_camera[:, 3] != _LAST_OF_PLACE).any():
         raise _wrong("world_to_camera", "is not a rotation and a shift: scale and mirroring have no place in it")
 
 
 def _check_size(name: str, values: np.ndarray, largest: float) -> None:
-    if not np.isfinite(values).all():
+    found = float(np.abs(values).max(initial=0))  # not a number, if one of them is none
+    if not math.isfinite(found):
         raise _wrong(name, "holds a number that is not finite")
-    if (np.abs(values) > largest).any():
+    if found > largest:
         raise _wrong(name, f"holds a number beyond {largest:g}")
 
 
