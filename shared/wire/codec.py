@@ -67,7 +67,7 @@ def encode(envelope: Envelope, pack: bool = False, places: Mapping[str, Place] =
         "body": to_json(envelope.message),
         "buffers": described,
     }
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = _WRITER.encode(header).encode()
     if len(text) > limits.HEADER_BYTES:
         raise _too_large(f"The header has {len(text)} bytes; {limits.HEADER_BYTES} are allowed.")
     return [limits.MAGIC, text, *parts]
@@ -127,9 +127,7 @@ def _parse(part: Part) -> dict[str, Any]:
     if text.count(b"[") + text.count(b"{") > limits.HEADER_DEPTH:  # few messages have more brackets than that
         _check_depth(text)
     try:
-        header = json.loads(
-            text.decode("utf-8"), object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite
-        )
+        header = _READER.decode(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise WireError("malformed", f"The header is not JSON: {str(error)[:200]}.") from error
     if not isinstance(header, dict):
@@ -158,6 +156,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:40]} is not finite")
     return number
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
+_WRITER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+"""Made once: `json.loads` and `json.dumps` make one for each text."""
 
 
 def _envelope(header: dict[str, Any], parts: Sequence[Part], maps: Maps | None) -> Envelope:
