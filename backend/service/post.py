@@ -8,6 +8,7 @@ from enum import Enum
 import zmq
 
 from shared.wire.codec import Envelope, Part, encode
+from shared.wire.sockets import receive, send
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Post:
     def receive(self) -> Parcel | None:
         """The next message, if one is waiting."""
         try:
-            routing, *frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
+            routing, *frames = receive(self.socket)
         except zmq.Again:
             return None
         user = frames[-1].get("User-Id") if frames and zmq.has("curve") else ""
@@ -51,15 +52,15 @@ class Post:
     ) -> tuple[Sent, zmq.MessageTracker | None]:
         """Send without copying what is large; with `track`, also what tells when the memory may change again.
 
-        Each part is tracked: `send_multipart` would tell of the last one alone, which may be small and long copied.
+        Each part is tracked: the last one alone may be small and long copied.
         """
-        frames = [zmq.Frame(part, track=track) for part in parts]
+        tracked = [zmq.Frame(part, track=True) for part in parts] if track else []
         try:
-            self.socket.send_multipart([routing, *frames], zmq.NOBLOCK, copy=False)
+            send(self.socket, [routing, *(tracked or parts)])
         except zmq.Again:
             return Sent.FULL, None
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             return Sent.GONE, None
-        return Sent.YES, zmq.MessageTracker(*(frame.tracker for frame in frames)) if track else None
+        return Sent.YES, zmq.MessageTracker(*tracked) if track else None

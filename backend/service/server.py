@@ -146,8 +146,9 @@ class Server:
 
     def _read(self, ready: Container[object]) -> None:
         """Only where something came: to ask in vain takes as long as to read."""
-        while self._gate.socket.get(zmq.EVENTS) & zmq.POLLIN:
-            self._gate.answer()
+        if self._gate.socket in ready:
+            while self._gate.socket.get(zmq.EVENTS) & zmq.POLLIN:
+                self._gate.answer()
         if self._control in ready:
             self._front.read_control(AT_ONCE)
         if self._frames in ready:

@@ -19,7 +19,7 @@ from .connection import Connection
 from .errors import WireError
 from .mapped import FEATURE, Maps
 from .messages import Bye, Error, FrameCopied, Hello, Join, Ping, Welcome
-from .sockets import CONTROL, FRAMES, client_socket, connect
+from .sockets import CONTROL, FRAMES, client_socket, connect, receive, send
 
 _FAREWELL_MS = 200
 _LAST_WORDS_MS = 300  # one socket's end may be seen before the other's last message
@@ -166,7 +166,7 @@ class Link:
     def _flush(self) -> None:
         with contextlib.suppress(zmq.Again):
             while self._unsent:
-                self._control.send_multipart(self._unsent[0], zmq.NOBLOCK, copy=False)
+                send(self._control, self._unsent[0])
                 self._unsent.popleft()
                 self._spoke = time.monotonic()
 
@@ -218,7 +218,7 @@ def _maps(welcome: Welcome) -> Maps | None:
 
 def _receive(one: zmq.Socket, maps: Maps | None = None) -> Envelope | WireError:
     try:
-        return decode([part.buffer for part in one.recv_multipart(zmq.NOBLOCK, copy=False)], maps)
+        return decode([part.buffer for part in receive(one)], maps)
     except WireError as error:
         return error
 

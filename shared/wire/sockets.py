@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import zmq
@@ -28,6 +29,8 @@ class Channel:
     to_client: int
     io_thread: int  # bit of the context's thread that encrypts for it
 
+
+_AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 CONTROL = Channel("control", 64, limits.CONTROL_PART_BYTES, limits.CONTROL_PART_BYTES, 0b01)
 FRAMES = Channel("frames", 4, limits.JOIN_PART_BYTES, limits.FRAME_PART_BYTES, 0b10)
@@ -101,6 +104,28 @@ def bind(socket: zmq.Socket, host: str, port: int = 0) -> int:
             raise
         socket.bind(address(host, "*"))
     return int(bytes(socket.get(zmq.LAST_ENDPOINT)).rpartition(b":")[2])
+
+
+def receive(socket: zmq.Socket) -> list[zmq.Frame]:
+    """The parts of the next message, where they lie. Raises `zmq.Again` where none has come.
+
+    A part knows whether another one follows. `recv_multipart` asks the socket, which takes as long as the part itself.
+    """
+    parts = [socket.recv(zmq.NOBLOCK, copy=False)]
+    while parts[-1].more:
+        parts.append(socket.recv(zmq.NOBLOCK, copy=False))
+    return parts
+
+
+def send(socket: zmq.Socket, parts: Sequence[bytes | memoryview | zmq.Frame]) -> None:
+    """Send without copying what is large. Raises `zmq.Again` where the socket takes no more.
+
+    `send_multipart` looks at each part twice, and puts the flags of each together anew.
+    """
+    *front, last = parts
+    for part in front:
+        socket.send(part, _AND_MORE, copy=False)
+    socket.send(last, zmq.NOBLOCK, copy=False)
 
 
 def _socket(context: zmq.Context, kind: int, channel: Channel, part_bytes: int, linger_ms: int) -> zmq.Socket:
