@@ -184,14 +184,13 @@ def _live(client: Client, avatar: str, count: int, pace_s: float = 0.0) -> tuple
         frame = came.message if came is not None else None
         if came is None or not isinstance(frame, Frame):
             continue
+        if frame.view == view:  # else it is the last of an earlier measurement
+            for name, target in kept.items():
+                np.copyto(target, came.buffers[name])
+            newest = frame.seq
+            arrived.append(time.perf_counter())
+            latency.append(arrived[-1] - asked[newest])
         client.post(RenderCredit(1))
-        if frame.view != view:  # the last of an earlier measurement
-            continue
-        for name, target in kept.items():
-            np.copyto(target, came.buffers[name])
-        newest = frame.seq
-        arrived.append(time.perf_counter())
-        latency.append(arrived[-1] - asked[newest])
     return np.diff(arrived[WARM_UP - 1 :]).tolist(), latency[WARM_UP:]
 
 
