@@ -91,6 +91,15 @@ def test_row_31_a_camera_with_another_last_row_is_refused():
     refused(buffers, "world_to_camera")
 
 
+@pytest.mark.parametrize(("buffer", "place"), [("K", (0, 1, 0)), ("world_to_camera", (0, 0, 0))])
+def test_row_31_of_cameras_that_take_turns_the_wrong_one_is_refused_each_time(buffer, place):
+    right, wrong = motion(), motion()
+    wrong[buffer][place] = 0.1
+    for _ in range(3):
+        render(right)
+        refused(wrong, buffer)
+
+
 def test_a_camera_rounded_to_float32_passes():
     c, s = np.cos(0.7), np.sin(0.7)
     buffers = motion()
