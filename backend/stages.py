@@ -72,6 +72,14 @@ class Registration:
 
 
 @dataclass(frozen=True)
+class Light:
+    """The photo's light as the person stands in it, in the world's axes: a sky all round, and one lamp far away."""
+
+    sky: np.ndarray  # [3] its radiance from the unit direction d is 1 + d . sky
+    lamp: np.ndarray  # [3] towards the lamp, as long as what it adds to a surface that faces it; the sky adds 1
+
+
+@dataclass(frozen=True)
 class Avatar:
     """Gaussians coupled to the clothed mesh. `face` indexes the body's triangles, then the hair layer's."""
 
@@ -82,7 +90,7 @@ class Avatar:
     rgb: np.ndarray  # [N, 3] logits of display-referred sRGB
     rgb_photo: np.ndarray  # [N, 3] the same, for the photo's own pose and view
     visibility: np.ndarray  # [N] in [0, 1]: 0 hides what the photo does not contain
-    light: np.ndarray  # [3] where the photo's light came from, world: radiance from d is 1 + d . light
+    light: Light
     registration: Registration
     info: dict[str, Any]  # avatar.json: schema version, settings, provenance, licences
 

@@ -13,7 +13,7 @@ from backend.avatar.files import load_avatar, save_avatar
 from backend.perform import RenderSettings, render
 from backend.progress import silent
 from backend.rendering.views import fitted, orbit
-from backend.stages import Avatar
+from backend.stages import Avatar, Light
 from shared.camera import save_cameras
 from shared.errors import VivantError
 from shared.talking import talking_motion
@@ -34,7 +34,7 @@ def folder(model, tmp_path_factory):
         rgb=np.zeros((len(face), 3), np.float32),
         rgb_photo=np.zeros((len(face), 3), np.float32),
         visibility=np.ones(len(face), np.float32),
-        light=np.zeros(3),
+        light=Light(np.zeros(3), np.zeros(3)),
         registration=replace(standing(model), transl=np.array([0.3, 0.0, -0.5], np.float32)),
         info={},
     )

@@ -11,8 +11,9 @@ from backend.avatar.anatomy import Anatomy, anatomy
 from backend.avatar.completion import complete, seen_past_arms
 from backend.avatar.eyes_and_mouth import MOUTH
 from backend.avatar.lending import Pose
-from backend.avatar.light import GAMMA, Room, estimate_light
+from backend.avatar.light import GAMMA, Room
 from backend.avatar.limbs import LIMB_NAMES
+from backend.avatar.photo_light import SAMPLES, estimate_light
 from backend.avatar.projection import Evidence, project_photo
 from backend.avatar.surface import Surface, clothed_surface
 from backend.avatar.texels import SeenFaces, Texels, sample_texels
@@ -20,7 +21,7 @@ from backend.body.model import BodyModel
 from backend.body.posing import PosedBody, ShapedBody
 from backend.raster.mesh import rasterize_mesh
 from backend.registration.confidence import LOW
-from backend.stages import Observations, Registration
+from backend.stages import Light, Observations, Registration
 from shared.camera import Camera
 
 ARM_BEGINS = 0.6
@@ -49,7 +50,7 @@ class Draft:
     bared: np.ndarray  # [M] bool: what the photo shows there goes where the texel's limb goes
     trust: np.ndarray  # [M] in [0, 1]: how much the colour that it has in the photo is its own
     visibility: np.ndarray  # [M] in [0, 1]
-    light: np.ndarray  # [3] where the photo's light comes from, world
+    light: Light  # the photo's
     posed: PosedBody  # batch 1, without clothes, in the photo's pose
 
 
@@ -74,8 +75,9 @@ def draft_avatar(
     parts = anatomy(model, surface, texels)
     mistaken = _mistaken(parts, evidence, registration.confidence) | seen_past_arms(evidence, parts)
     evidence = replace(evidence, known=evidence.known & ~mistaken)
-    light = estimate_light(*_plain_colors(evidence, parts))
-    lit = _lit(surface, parts, evidence, posed, light)
+    room = Room.of(surface, torch.as_tensor(parts.position))
+    light = _photo_light(room, parts, evidence, posed, registration.camera)
+    lit = _lit(room, parts, evidence, posed, light)
     bare = replace(evidence, color=evidence.color / lit)  # copies are made of the cloth, not of the light on it
     return Draft(
         surface=surface,
@@ -129,21 +131,22 @@ def _seen_faces(surface: Surface, vertices: np.ndarray, posed: PosedBody, regist
     return SeenFaces(np.unique(face[face >= 0]), float(depth / camera.K[0, 0]))
 
 
-def _plain_colors(evidence: Evidence, parts: Anatomy) -> tuple[np.ndarray, np.ndarray]:
-    """Colours [K, 3] and normals [K, 3] of what the photo plainly shows of skin and clothes."""
-    plain = evidence.known & (parts.part == "skin")
-    return evidence.color[plain], evidence.normal[plain]
+def _photo_light(room: Room, parts: Anatomy, evidence: Evidence, posed: PosedBody, camera: Camera) -> Light:
+    """The photo's light, from what it plainly shows of skin and clothes."""
+    plain = np.flatnonzero(evidence.known & (parts.part == "skin"))
+    plain = plain[:: max(1, len(plain) // SAMPLES)]
+    there = replace(room, nearest=room.nearest[plain], share=room.share[plain]).posed(posed.transforms[0])
+    away = camera.centre - posed.joints[0, 0].numpy()
+    return estimate_light(evidence.color[plain], evidence.normal[plain], there, away / np.linalg.norm(away))
 
 
-def _lit(
-    surface: Surface, parts: Anatomy, evidence: Evidence, posed: PosedBody, light: np.ndarray
-) -> np.ndarray:  # [M, 1]
-    """What the photo's light makes of a display-referred colour at each texel, 1 where it is the mean light.
+def _lit(room: Room, parts: Anatomy, evidence: Evidence, posed: PosedBody, light: Light) -> np.ndarray:
+    """What the photo's light makes of a display-referred colour at each texel, [M, 1]; the sky alone makes it 1.
 
     Also 1 inside the mouth, which is painted as it looks.
     """
     normal = torch.as_tensor(evidence.normal, dtype=torch.float32)
-    caught = Room.of(surface, torch.as_tensor(parts.position), light).light_on(normal, posed.transforms[0])
+    caught = room.posed(posed.transforms[0]).light_on(normal, light)
     lit = caught.numpy() ** np.float32(1 / GAMMA)
     return np.where(np.isin(parts.part, list(MOUTH)), np.float32(1.0), lit)[:, None]
 

@@ -12,12 +12,12 @@ from safetensors.numpy import load_file, save
 from backend.atomic import written_whole
 from backend.body.model import BodyModel
 from backend.registration.files import load_registration, save_registration
-from backend.stages import Avatar
+from backend.stages import Avatar, Light
 from shared.errors import VivantError
 
 SCHEMA = 1
-EVEN = (0.0, 0.0, 0.0)
-"""Light of the avatars that were made before light was looked at."""
+NONE = (0.0, 0.0, 0.0)
+"""Of an avatar that was made before its light, or a lamp, was looked for."""
 TENSORS = {
     "face": (),
     "barycentric": (3,),
@@ -42,8 +42,9 @@ def save_avatar(folder: Path, avatar: Avatar) -> None:
     with written_whole(folder / "gaussians.safetensors") as path:
         path.write_bytes(save(tensors))  # `save_file` hides what the system said
     save_registration(folder / "registration.npz", avatar.registration)
-    light = [float(value) for value in avatar.light]
-    info = {**avatar.info, "schema": SCHEMA, "body_sha256": avatar.registration.body_sha256, "light": light}
+    light, lamp = ([float(value) for value in part] for part in (avatar.light.sky, avatar.light.lamp))
+    fixed = {"schema": SCHEMA, "body_sha256": avatar.registration.body_sha256, "light": light, "lamp": lamp}
+    info = {**avatar.info, **fixed}
     with written_whole(folder / "avatar.json") as path:
         path.write_text(json.dumps(info, indent=1, ensure_ascii=False), encoding="utf-8")
 
@@ -68,7 +69,7 @@ def load_avatar(folder: Path, model: BodyModel) -> Avatar:
         tensors.setdefault("rgb_photo", tensors["rgb"])  # avatars had one set of colours once
     registration = load_registration(folder / "registration.npz", model)
     _check(folder, tensors, len(model.faces) + (0 if registration.hair is None else len(registration.hair.faces)))
-    light = np.asarray(info["light"], dtype=np.float64)
+    light = Light(np.array(info["light"]), np.array(info["lamp"]))
     return Avatar(**{name: tensors[name] for name in TENSORS}, light=light, registration=registration, info=info)
 
 
@@ -76,7 +77,8 @@ def _info(folder: Path) -> dict:
     try:
         info = json.loads((folder / "avatar.json").read_text(encoding="utf-8"))
         schema, info["body_sha256"] = info["schema"], str(info["body_sha256"])
-        info["light"] = [float(info.get("light", EVEN)[axis]) for axis in range(3)]
+        for part in ("light", "lamp"):
+            info[part] = [float(info.get(part, NONE)[axis]) for axis in range(3)]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise VivantError(f"{folder} is no finished avatar ({error!r}). Build one with `vivant build`.") from error
     if schema != SCHEMA:

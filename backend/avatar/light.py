@@ -1,24 +1,24 @@
-"""The photo's light, and what becomes of it when the person moves.
+"""What becomes of the photo's light when the person moves.
 
 A photo's colours carry its light. Merely glued to the surface, a sleeve that turns to the window stays as dark as it
-was, and hands before the chest throw no shadow. The light is modelled as coming from all sides, more of it from one;
-how much of it a place catches follows from where it faces and from what of the person stands in between. Only the
-ratio to the photo's own pose is ever applied, so the photo itself stays as it is.
+was, and hands before the chest throw no shadow. The light is modelled as a sky all round and one lamp
+(`photo_light.py` finds them); how much of it a place catches follows from where it faces and from what of the person
+stands in between. Only the ratio to the photo's own pose is ever applied, so the photo itself stays as it is.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from scipy.cluster.vq import kmeans2
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from backend.avatar.surface import Surface
 from backend.body.geometry import face_normals
-from backend.raster.shadow import Discs, irradiance, unshaded
+from backend.raster.shadow import Discs, in_sight, irradiance, unshaded
+from backend.stages import Light
 
 GAMMA = 2.2
 """Of display-referred colours, near enough to scale them by a ratio of light."""
@@ -31,103 +31,66 @@ ROLLED_UP = 0.2
 NEAREST = 3
 """Discs that a point takes its shade from."""
 
-FROM_ABOVE = (0.0, 0.3, 0.0)
-"""What the light is taken for where the photo says nothing: most rooms and all skies are brighter above."""
-PRIOR = 0.02
-"""Weight of that against the mean of the photo's texels: colours vary by 15 % for other reasons, light by 30 % of its
-mean, and a person's texels tell no more than about a dozen independent things."""
-STRONGEST = 0.9
-"""Length of `towards` at most: radiance is never negative."""
-MATERIALS = 8
-SAMPLES = 8000
-ROUNDS = 12
-DOUBTED = 0.15
-"""Logarithm by which a texel may miss its material's brightness before it counts half."""
-BLACK = 0.003
-"""Linear light below which a photo's colours say nothing."""
-
-
-def estimate_light(color: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Where the photo's light comes from: the vector `towards` [3] of `raster/shadow.py`, in the normals' frame.
-
-    The texels `color` [M, 3] (sRGB in [0, 1]) with unit `normal` [M, 3] are grouped into materials, and the light
-    that makes each material most alike is found together with the grouping.
-    """
-    step = max(1, len(color) // SAMPLES)
-    linear, normal = color[::step].astype(np.float64) ** GAMMA + BLACK, normal[::step].astype(np.float64)
-    towards = np.array(FROM_ABOVE)
-    if len(linear) < MATERIALS:
-        return towards
-    brightness = np.log(linear.mean(1))
-    hue = 2.0 * np.log(linear / linear.mean(1, keepdims=True))
-    centres: np.ndarray | None = None
-    for _ in range(ROUNDS):
-        bare = brightness - np.log(caught(normal, towards))
-        looks = np.concatenate([bare[:, None], hue], axis=1)
-        start = MATERIALS if centres is None else centres
-        centres, material = kmeans2(looks, start, iter=5, minit="++" if centres is None else "matrix", seed=0)
-        towards = _improved(towards, bare - centres[material, 0], material, normal)
-    return towards
-
-
-def caught(normal: np.ndarray, towards: np.ndarray) -> np.ndarray:
-    """`irradiance` for arrays."""
-    return irradiance(torch.from_numpy(normal), torch.from_numpy(towards)).numpy()
-
-
-def _improved(towards: np.ndarray, residual: np.ndarray, material: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """One Gauss-Newton step of the robust fit of log brightness, each material's own brightness free."""
-    weight = 1.0 / (1.0 + (residual / DOUBTED) ** 2)
-    slope = 2 / 3 * normal / caught(normal, towards)[:, None]
-    total = np.maximum(np.bincount(material, weight), 1e-9)
-    residual = residual - (np.bincount(material, weight * residual) / total)[material]
-    means = np.stack([np.bincount(material, weight * column) for column in slope.T], axis=1) / total[:, None]
-    slope = slope - means[material]
-    system = (weight[:, None] * slope).T @ slope / len(slope) + PRIOR * np.eye(3)
-    pull = (weight * residual) @ slope / len(slope) - PRIOR * (towards - FROM_ABOVE)
-    improved = towards + np.linalg.solve(system, pull)
-    return improved * min(1.0, STRONGEST / max(float(np.linalg.norm(improved)), 1e-9))
-
 
 @dataclass(frozen=True)
 class Room:
-    """The light that a person's points move in."""
+    """Who stands in the light: what of the person takes it, and from which of its points."""
 
-    towards: Tensor  # [3] world
     patches: Discs  # of the rest pose
     weights: Tensor  # [K, 55] skinning of the patches
     nearest: Tensor  # [N, NEAREST] int64 patches
     share: Tensor  # [N, NEAREST] of each in a point's shade
 
     @classmethod
-    def of(cls, surface: Surface, points: Tensor, towards: np.ndarray) -> Room:
+    def of(cls, surface: Surface, points: Tensor) -> Room:
         """The room of the N `points` [N, 3] (metres, rest pose) of a surface; all on the CPU."""
         patches, weights = _patches(surface)
         distance, nearest = cKDTree(patches.position.numpy()).query(points.numpy(), k=NEAREST)
         closeness = 1.0 / (distance + 0.1 * PATCH) ** 2
         share = closeness / closeness.sum(1, keepdims=True)
-        return cls(
-            torch.as_tensor(towards, dtype=torch.float32),
-            patches,
-            weights,
-            torch.as_tensor(nearest),
-            torch.as_tensor(share, dtype=torch.float32),
-        )
+        return cls(patches, weights, torch.as_tensor(nearest), torch.as_tensor(share, dtype=torch.float32))
 
     def to(self, device: torch.device) -> Room:
         """The same on `device`."""
         patches = Discs(*(values.to(device) for values in vars(self.patches).values()))
-        others = (values.to(device) for values in (self.weights, self.nearest, self.share))
-        return Room(self.towards.to(device), patches, *others)
+        return Room(patches, *(values.to(device) for values in (self.weights, self.nearest, self.share)))
 
-    def light_on(self, normal: Tensor, transforms: Tensor) -> Tensor:
-        """Light [N] that reaches points of unit `normal` [N, 3] (world) on a body posed by `transforms` [55, 4, 4]."""
+    def posed(self, transforms: Tensor) -> PosedRoom:
+        """The room of a body posed by `transforms` [55, 4, 4]."""
         blended = (self.weights @ transforms[:, :3].reshape(-1, 12)).view(-1, 3, 4)
         position = (blended[:, :, :3] @ self.patches.position[:, :, None])[:, :, 0] + blended[:, :, 3]
-        facing = (blended[:, :, :3] @ self.patches.normal[:, :, None])[:, :, 0]
-        facing = facing / facing.norm(dim=1, keepdim=True)
-        left = unshaded(Discs(position, facing, self.patches.area, self.patches.group), self.towards)
-        return irradiance(normal, self.towards) * (left[self.nearest] * self.share).sum(1)
+        normal = (blended[:, :, :3] @ self.patches.normal[:, :, None])[:, :, 0]
+        normal = torch.nn.functional.normalize(normal, dim=1)
+        return PosedRoom(replace(self.patches, position=position, normal=normal), self.nearest, self.share)
+
+
+@dataclass(frozen=True)
+class PosedRoom:
+    """One pose of it."""
+
+    discs: Discs  # world
+    nearest: Tensor  # [N, NEAREST] int64 discs
+    share: Tensor  # [N, NEAREST]
+
+    def light_on(self, normal: Tensor, light: Light) -> Tensor:
+        """What points of unit `normal` [N, 3] (world) catch of a light [N]; the mean of the sky alone is 1."""
+        sky, lamp = (torch.as_tensor(part, dtype=torch.float32).to(normal) for part in (light.sky, light.lamp))
+        caught = irradiance(normal, sky) * self.of_sky(sky)
+        if not lamp.any():
+            return caught
+        towards = torch.nn.functional.normalize(lamp, dim=0)
+        return caught + (normal @ lamp).clamp(min=0) * self.of_lamps(towards[None])[0]
+
+    def of_sky(self, sky: Tensor) -> Tensor:
+        """Share [N] of the light of `sky` [3] that the person leaves to each point."""
+        return self._at_points(unshaded(self.discs, sky))
+
+    def of_lamps(self, towards: Tensor) -> Tensor:
+        """Share [L, N] of lamps in the unit directions `towards` [L, 3]."""
+        return self._at_points(in_sight(self.discs, towards))
+
+    def _at_points(self, values: Tensor) -> Tensor:
+        return (values[..., self.nearest] * self.share).sum(-1)
 
 
 def gain(light: Tensor, before: Tensor) -> Tensor:

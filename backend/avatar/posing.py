@@ -142,7 +142,8 @@ class PosableAvatar:
         self._opacities = (OPACITY * torch.as_tensor(avatar.visibility)).to(self.device)
         self._colors = torch.as_tensor(avatar.rgb).sigmoid().to(self.device)
         self._photo_colors = torch.as_tensor(avatar.rgb_photo).sigmoid().to(self.device)
-        self._room = Room.of(surface, binding.position, avatar.light).to(self.device)
+        self._light = avatar.light
+        self._room = Room.of(surface, binding.position).to(self.device)
         photo = avatar.registration
         pose, transl, expression = (
             torch.as_tensor(values, dtype=torch.float32) for values in (photo.full_pose, photo.transl, photo.expression)
@@ -180,5 +181,5 @@ class PosableAvatar:
         body = self._skeleton.pose(self._shaped, full_pose[None], transl[None], expression[None])
         transforms = body.transforms[0].to(self.device)
         means, axes = self._binding.pose(self._offset, transforms, expression.to(self.device))
-        light = self._room.light_on(axes[:, :, 2], transforms)
+        light = self._room.posed(transforms).light_on(axes[:, :, 2], self._light)
         return _Posed(means, light, body.joints[0, 0].to(self.device)), axes

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from backend.avatar.files import TENSORS, load_avatar, save_avatar
-from backend.stages import Avatar
+from backend.stages import Avatar, Light
 from shared.errors import VivantError
 
 DARK = '{"schema": 1, "body_sha256": "", "light": [1]}'
@@ -25,7 +25,7 @@ def avatar(registration, roof):
         rgb=rng.normal(0, 1, (20, 3)).astype(np.float32),
         rgb_photo=rng.normal(0, 1, (20, 3)).astype(np.float32),
         visibility=rng.uniform(0, 1, 20).astype(np.float32),
-        light=np.array([0.1, 0.4, -0.2]),
+        light=Light(np.array([0.1, 0.4, -0.2]), np.array([0.3, 0.2, 0.9])),
         registration=replace(registration, hair=roof, notes=("Left hand not visible.",)),
         info={"settings": {"steps": 5}, "notes": ["Größe geschätzt"]},
     )
@@ -42,7 +42,8 @@ def test_what_is_written_is_read_back(avatar, folder, model):
     for name in TENSORS:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(avatar, name))
         assert getattr(loaded, name).dtype == getattr(avatar, name).dtype
-    np.testing.assert_array_equal(loaded.light, avatar.light)
+    np.testing.assert_array_equal(loaded.light.sky, avatar.light.sky)
+    np.testing.assert_array_equal(loaded.light.lamp, avatar.light.lamp)
     assert loaded.info["settings"] == avatar.info["settings"] and loaded.info["notes"] == avatar.info["notes"]
     assert loaded.info["body_sha256"] == model.sha256
     np.testing.assert_array_equal(loaded.registration.hair.vertices, avatar.registration.hair.vertices)
@@ -51,11 +52,12 @@ def test_what_is_written_is_read_back(avatar, folder, model):
     np.testing.assert_array_equal(clothed_offset, avatar.registration.offsets)
 
 
-def test_an_avatar_from_before_light_was_looked_at_is_lit_evenly(folder, model):
+@pytest.mark.parametrize(("name", "part"), [("light", "sky"), ("lamp", "lamp")])
+def test_an_avatar_from_before_light_was_looked_at_has_none(folder, model, name, part):
     info = json.loads((folder / "avatar.json").read_text(encoding="utf-8"))
-    del info["light"]
+    del info[name]
     (folder / "avatar.json").write_text(json.dumps(info), encoding="utf-8")
-    np.testing.assert_array_equal(load_avatar(folder, model).light, np.zeros(3))
+    np.testing.assert_array_equal(getattr(load_avatar(folder, model).light, part), np.zeros(3))
 
 
 def test_no_file_but_the_three_is_left(folder):

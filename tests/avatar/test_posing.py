@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from backend.avatar.posing import OPACITY, THICKNESS, PosableAvatar, bind, quats_of
 from backend.body.geometry import face_normals
-from backend.stages import Avatar
+from backend.stages import Avatar, Light
 from shared.skeleton import JOINT_INDEX
 
 EYE = np.array([0.0, 1.0, 3.0])
@@ -30,7 +30,7 @@ def avatar(texels, registration):
         rgb=np.zeros((count, 3), np.float32),
         rgb_photo=np.zeros((count, 3), np.float32),
         visibility=np.linspace(0, 1, count, dtype=np.float32),
-        light=np.zeros(3),
+        light=Light(np.zeros(3), np.zeros(3)),
         registration=registration,
         info={},
     )
@@ -141,7 +141,7 @@ def test_clothes_move_the_gaussians_with_them(avatar, model, wearer):
 
 
 def test_the_photos_light_stays_in_the_room_when_the_person_turns(avatar, model):
-    from_the_left = PosableAvatar(replace(avatar, light=np.array([0.8, 0.0, 0.0])), model)
+    from_the_left = PosableAvatar(replace(avatar, light=Light(np.array([0.8, 0.0, 0.0]), np.zeros(3))), model)
     registration = avatar.registration
     before = as_in_the_photo(from_the_left, registration)
     pose = registration.full_pose.copy()

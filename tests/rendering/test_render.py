@@ -5,7 +5,7 @@ import pytest
 
 from backend.body.model import BodyModel
 from backend.rendering.render import render_frames
-from backend.stages import Avatar, Registration
+from backend.stages import Avatar, Light, Registration
 from shared.camera import Camera
 from shared.errors import VivantError
 from shared.motion import Motion
@@ -41,7 +41,7 @@ def avatar(model):
         rgb=np.zeros((len(face), 3), np.float32),
         rgb_photo=np.zeros((len(face), 3), np.float32),
         visibility=np.ones(len(face), np.float32),
-        light=np.zeros(3),
+        light=Light(np.zeros(3), np.zeros(3)),
         registration=registration,
         info={},
     )

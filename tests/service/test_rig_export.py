@@ -13,7 +13,7 @@ from backend.service.client_files import add_client_files
 from backend.service.rig_export import rig_of
 from backend.service.texture import bake
 from backend.service.texture_map import BODY_SHARE, corner_uvs
-from backend.stages import Avatar, HairLayer
+from backend.stages import Avatar, HairLayer, Light
 from shared.rig import load_rig, save_rig
 
 
@@ -89,7 +89,7 @@ def painted(model, registration, color_of):
         rgb=np.log(color / (1 - color)).astype(np.float32),
         rgb_photo=np.zeros((count, 3), np.float32),
         visibility=np.ones(count, np.float32),
-        light=np.zeros(3),
+        light=Light(np.zeros(3), np.zeros(3)),
         registration=registration,
         info={},
     )
