@@ -107,12 +107,14 @@ def seen_hair(registration: Registration) -> np.ndarray:
 
 
 def _mistaken(parts: Anatomy, evidence: Evidence, confidence: dict[str, float]) -> np.ndarray:
-    """Texels [M] that the photo shows something else at: lids, cheeks under hair, hands and forearms that are guesses.
+    """Texels [M] that the photo shows something else at: lids, what is under hair, hands and forearms that are guesses.
 
     An open lid is a few texels between lash and crease; a blink would draw their shadow over the whole eye. Hair at
-    the side of a face hangs off it, and would stain the cheek when the head turns.
+    the side of a face hangs off it, and would stain the cheek when the head turns, and so would strands the clothes.
     """
-    behind_hair = parts.face & evidence.hairline & (evidence.facing < BESIDE_HAIR)
+    off_the_head = ~np.isin(parts.limb, [LIMB_NAMES.index("head"), len(LIMB_NAMES)])
+    behind_hair = evidence.hairline & parts.face & (evidence.facing < BESIDE_HAIR)
+    behind_hair |= (evidence.hairline | evidence.hair) & off_the_head
     guessed = [LIMB_NAMES.index(limb) for limb, part in GUESSED.items() if confidence.get(part, 1.0) < LOW]
     return parts.lid | behind_hair | np.isin(parts.limb, guessed)
 

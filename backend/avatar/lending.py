@@ -11,6 +11,7 @@ from backend.avatar.anatomy import Anatomy
 from backend.avatar.limbs import BONES, LIMB_NAMES, Bone, mirrored, twin
 from backend.avatar.pattern import level_direction, usual_colors
 from backend.avatar.projection import Evidence
+from backend.avatar.recurring import skin_like
 from shared.skeleton import JOINT_INDEX
 
 OWN_SIDE, REFLECTED, TWIN, TWIN_REFLECTED = 0.0, 0.01, 0.015, 0.02
@@ -88,7 +89,15 @@ class Limb:
     @property
     def is_bare(self) -> bool:
         """Whether it wears nothing that could run round it."""
-        return self.face or self.name == "head" or self.name.endswith(("hand", "foot"))
+        return self.face or self.name == "head" or self.name.endswith(("hand", "foot")) or self._is_bare_neck
+
+    @property
+    def _is_bare_neck(self) -> bool:
+        """Whether this is a neck, and most of what is seen of it is skin."""
+        if self.name != "neck":
+            return False
+        own, face = (self.evidence.color[self.lender & which] for which in (self.members, self.anatomy.face))
+        return bool(skin_like(own, face).sum() > 0.5 * len(own))
 
     @property
     def has_hair(self) -> bool:

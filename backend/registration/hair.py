@@ -1,7 +1,8 @@
 """Long hair as a layer of its own: a lofted shell round the head, bound to the head joint.
 
 Rings at equal height (rest pose of the head) run along the hair's outline at the sides, behind the head and its
-fall line at the back, and in front of whatever the body shows where the photo shows hair there.
+fall line at the back, and in front of whatever the body shows where the photo shows hair there. Dark hair between the
+locks at the sides is what hangs behind the neck.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import numpy as np
 from scipy.ndimage import binary_closing, binary_dilation, distance_transform_edt, gaussian_filter1d
 
 from backend.raster.mesh import rasterize_mesh
-from backend.registration.hair_mask import hair_mask
+from backend.registration.hair_mask import hair_mask, shaded_hair
 from backend.registration.wearer import Wearer
 from backend.stages import HairLayer, Observations
 from shared.camera import Camera
@@ -25,6 +26,7 @@ LONG_SHARE = 0.12  # of the hair pixels must lie clear of the head, or offsets o
 FRONT_DEPTH = 0.06  # metres from the middle plane to the front of the free ellipse
 CROWN_HEIGHT = 0.03  # metres from the hair's top within which the back rounds off
 BACK_EXPONENT = 2.7  # of the superellipse behind the head; 2 is an ellipse
+LOCK = 0.01  # metres: a lock of hair is no narrower
 FEWEST_RINGS = 8
 HUGGING = 0.025  # metres: hair this near the bare head's outline is short
 FACE_MOBILITY = 0.003  # metres: skin that expressions move further than this is certainly face
@@ -36,24 +38,24 @@ class Hair:
     """Long hair seen in the photo."""
 
     mask: np.ndarray  # [H, W] bool
+    shaded: np.ndarray  # [H, W] bool, what of it hangs behind neck and cheeks
     centre: np.ndarray  # [3] the head joint, rest pose, metres: between the ears
 
     def near(self, points: np.ndarray) -> np.ndarray:
         """Whether image points [M, 2] lie on or beside hair, [M]."""
-        grown = binary_dilation(self.mask, iterations=3)
-        x = np.clip(points[:, 0].astype(int), 0, grown.shape[1] - 1)
-        y = np.clip(points[:, 1].astype(int), 0, grown.shape[0] - 1)
-        return grown[y, x]
+        return _at(binary_dilation(self.mask, iterations=3), points)
 
 
-def find_hair(mask: np.ndarray, wearer: Wearer, camera: Camera) -> Hair | None:
+def find_hair(mask: np.ndarray, observations: Observations, wearer: Wearer, camera: Camera) -> Hair | None:
     """Long hair among the hair pixels `mask` [H, W]; None for hair that hugs the scalp, which offsets can follow."""
     seen = _naked(wearer, camera)
     hugging = _shows(seen, wearer.faces, np.isin(wearer.dominant, [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]))
-    hugging = distance_transform_edt(~hugging) < HUGGING * camera.K[0, 0] / _distance(wearer, camera)
+    pixels = camera.K[0, 0] / _distance(wearer, camera)  # per metre
+    hugging = distance_transform_edt(~hugging) < HUGGING * pixels
     if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
         return None
-    return Hair(binary_closing(mask, iterations=3), wearer.joints[JOINT_INDEX["head"]])
+    shaded = shaded_hair(mask, observations.foreground, observations.alpha, int(LOCK * pixels))
+    return Hair(binary_closing(mask, iterations=3), shaded, wearer.joints[JOINT_INDEX["head"]])
 
 
 def hair_pixels(observations: Observations, wearer: Wearer, camera: Camera) -> np.ndarray:
@@ -128,8 +130,13 @@ def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -
         return None
     back = _back_line(heights, left, right, head.body, _thickness(heights, left, right, hair, wearer))
     rings = _rings(heights, left, right, back, hair.centre[2])
+    rings, behind = _hung_behind(rings, 0.5 * (back + hair.centre[2]), hair.shaded, head, camera)
     points = _pushed_forward(rings.reshape(-1, 3), head, camera)
-    return _trimmed(points, _faces(len(heights)), hair, head, camera)
+    faces = _faces(len(heights))
+    torn = behind.ravel()[faces].any(1) & ~behind.ravel()[faces].all(
+        1
+    )  # between a lock and what hangs behind it there is nothing
+    return _trimmed(points, faces[~torn], hair, head, camera)
 
 
 def _on_middle_plane(mask: np.ndarray, head: Head, z: float, camera: Camera) -> np.ndarray:
@@ -198,13 +205,32 @@ def _squared(coordinate: np.ndarray, angle: np.ndarray) -> np.ndarray:
     return np.where(np.sin(angle) < 0, fuller, coordinate)
 
 
+def _hung_behind(
+    rings: np.ndarray, z: np.ndarray, shaded: np.ndarray, head: Head, camera: Camera
+) -> tuple[np.ndarray, np.ndarray]:  # [K, AROUND, 3], [K, AROUND]
+    """Move what of the rings' front shows `shaded` hair along its view ray to the depth `z` [K] of its ring.
+
+    Also returns which that is.
+    """
+    pixels, _ = camera.project(head.to_world(rings.reshape(-1, 3)))
+    eye = head.to_rest(camera.centre[None])[0]
+    moved = _at(shaded, pixels).reshape(rings.shape[:2]) & (np.arange(AROUND) <= AROUND // 2)
+    scale = (z[:, None] - eye[2]) / (rings[:, :, 2] - eye[2])
+    return np.where(moved[:, :, None], eye + (rings - eye) * scale[:, :, None], rings), moved
+
+
+def _at(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Values [M] of a picture [H, W] at the points `pixels` [M, 2], or at its nearest pixel."""
+    x = np.clip(pixels[:, 0].astype(int), 0, picture.shape[1] - 1)
+    y = np.clip(pixels[:, 1].astype(int), 0, picture.shape[0] - 1)
+    return picture[y, x]
+
+
 def _pushed_forward(points: np.ndarray, head: Head, camera: Camera) -> np.ndarray:
     """Move points of the front half that lie inside the body along their view ray to just before it."""
     world = head.to_world(points)
     pixels, depth = camera.project(world)
-    x = np.clip(pixels[:, 0].astype(int), 0, camera.width - 1)
-    y = np.clip(pixels[:, 1].astype(int), 0, camera.height - 1)
-    allowed = head.depth[y, x] - CLEARANCE
+    allowed = _at(head.depth, pixels) - CLEARANCE
     front = np.tile(np.arange(AROUND) <= AROUND // 2, len(points) // AROUND)
     scale = np.where(front & (depth > allowed), allowed / depth, 1.0)
     return head.to_rest(camera.centre + (world - camera.centre) * scale[:, None])
@@ -223,8 +249,6 @@ def _trimmed(points: np.ndarray, faces: np.ndarray, hair: Hair, head: Head, came
     """Keep the back, and of the front what lies on hair pixels; drop vertices that are no longer used."""
     centre = points[faces].mean(1)
     pixels, _ = camera.project(head.to_world(centre))
-    x = np.clip(pixels[:, 0].astype(int), 0, camera.width - 1)
-    y = np.clip(pixels[:, 1].astype(int), 0, camera.height - 1)
-    kept = faces[(centre[:, 2] < hair.centre[2]) | hair.mask[y, x]]
+    kept = faces[(centre[:, 2] < hair.centre[2]) | _at(hair.mask, pixels)]
     used, dense = np.unique(kept, return_inverse=True)
     return HairLayer(points[used], dense.reshape(-1, 3).astype(np.int32))

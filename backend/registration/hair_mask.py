@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
-from scipy.ndimage import binary_erosion, binary_opening, gaussian_filter, label
+from scipy.ndimage import binary_closing, binary_erosion, binary_opening, gaussian_filter, label
 
+GAMMA = 2.2
 SEED_LIMIT = 4000
 CLUSTERS = 5
 BALD_SHARE = 0.3
 """Of a bald scalp's pixels about half look more like face; of hair, few."""
+SHADED = 0.4
+"""Of the hair's median light: what is darker lies in the shade of other hair."""
 MIN_SEEDS = 60
 """Fewer hair seeds than this: the head is cropped or tiny, and no hair is looked for."""
 
@@ -34,6 +37,25 @@ def hair_mask(
         return np.zeros_like(person)
     hair = (likely[0] > likely[1:].max(0)) & person & reach & ~skin
     return _connected_to(binary_opening(hair, iterations=1), seeds[0])
+
+
+def shaded_hair(
+    mask: NDArray[np.bool_],  # [H, W] hair pixels
+    rgb: NDArray[np.uint8],  # [H, W, 3] the person's colours
+    alpha: NDArray[np.float32],  # [H, W]
+    width: int,  # pixels: what is narrower is a gap between locks
+) -> NDArray[np.bool_]:  # [H, W]
+    """Hair that other hair keeps the light from: it hangs behind the neck and the cheeks, not beside them.
+
+    A narrow strip between it and skin, where the colours of both mix, is counted in.
+    """
+    light = (rgb.astype(np.float32) / 255).mean(2) ** GAMMA
+    covered = np.maximum(gaussian_filter(mask.astype(np.float32), 2.0), 1e-3)
+    light = gaussian_filter(light * mask, 2.0) / covered
+    dark = binary_opening(mask & (light < SHADED * np.median(light[mask])), iterations=max(width // 2, 1))
+    skin = ~mask & (alpha > 0.5)
+    strips = binary_closing(dark | skin, iterations=width) & mask
+    return _connected_to(strips, dark)
 
 
 def _bald(scalp: np.ndarray, skin: np.ndarray) -> bool:

@@ -62,7 +62,7 @@ def clothe(observations: Observations, registration: Registration, model: BodyMo
     """
     wearer = wearer_of(registration, model)
     pixels = hair_pixels(observations, wearer, registration.camera)
-    hair = find_hair(pixels, wearer, registration.camera)
+    hair = find_hair(pixels, observations, wearer, registration.camera)
     outline = matte_outline(observations.alpha)
     if hair is not None:
         outline = outline.where(~hair.near(outline.points))

@@ -61,7 +61,7 @@ def test_hair_pixels_lie_on_the_person_round_the_head(dressed, model):
     rows, columns = np.nonzero(mask)
     assert rows.min() < joint[1] and abs(np.median(columns) - joint[0]) < 0.5 * np.ptp(columns)
     np.testing.assert_array_equal(source.registration.hair_pixels, mask)
-    found = find_hair(mask, wearer, camera)
+    found = find_hair(mask, source.observations, wearer, camera)
     if found is not None:
         assert found.near(np.stack([columns, rows], axis=1) + 0.5).mean() > 0.99
         assert not found.near(np.array([[0.5, camera.height - 0.5]])).any()
