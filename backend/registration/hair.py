@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_closing, binary_dilation, distance_transform_edt, gaussian_filter1d
+from scipy.ndimage import binary_closing, binary_dilation, binary_opening, distance_transform_edt, gaussian_filter1d
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from backend.raster.mesh import rasterize_mesh
 from backend.registration.hair_mask import hair_mask, shaded_hair
@@ -27,6 +29,7 @@ FRONT_DEPTH = 0.06  # metres from the middle plane to the front of the free elli
 CROWN_HEIGHT = 0.03  # metres from the hair's top within which the back rounds off
 BACK_EXPONENT = 2.7  # of the superellipse behind the head; 2 is an ellipse
 LOCK = 0.01  # metres: a lock of hair is no narrower
+SMALLEST = (2 * LOCK) ** 2  # square metres: less of it that hangs together with nothing is no hair
 FEWEST_RINGS = 8
 HUGGING = 0.025  # metres: hair this near the bare head's outline is short
 FACE_MOBILITY = 0.003  # metres: skin that expressions move further than this is certainly face
@@ -54,8 +57,10 @@ def find_hair(mask: np.ndarray, observations: Observations, wearer: Wearer, came
     hugging = distance_transform_edt(~hugging) < HUGGING * pixels
     if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
         return None
-    shaded = shaded_hair(mask, observations.foreground, observations.alpha, int(LOCK * pixels))
-    return Hair(binary_closing(mask, iterations=3), shaded, wearer.joints[JOINT_INDEX["head"]])
+    lock = int(LOCK * pixels)
+    shaded = shaded_hair(mask, observations.foreground, observations.alpha, lock)
+    slivers = ~shaded & ~binary_opening(mask & ~shaded, iterations=max(lock // 4, 1))
+    return Hair(binary_closing(mask, iterations=3) & ~slivers, shaded, wearer.joints[JOINT_INDEX["head"]])
 
 
 def hair_pixels(observations: Observations, wearer: Wearer, camera: Camera) -> np.ndarray:
@@ -250,5 +255,15 @@ def _trimmed(points: np.ndarray, faces: np.ndarray, hair: Hair, head: Head, came
     centre = points[faces].mean(1)
     pixels, _ = camera.project(head.to_world(centre))
     kept = faces[(centre[:, 2] < hair.centre[2]) | _at(hair.mask, pixels)]
+    kept = kept[_patch_area(points, kept) > SMALLEST]
     used, dense = np.unique(kept, return_inverse=True)
     return HairLayer(points[used], dense.reshape(-1, 3).astype(np.int32))
+
+
+def _patch_area(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Square metres [T] of what hangs together with each of the faces [T, 3]."""
+    pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
+    links = coo_matrix((np.ones(len(pairs)), pairs.T), shape=(len(points), len(points)))
+    patch = connected_components(links, directed=False)[1][faces[:, 0]]
+    a, b, c = (points[faces[:, corner]] for corner in range(3))
+    return np.bincount(patch, 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1))[patch]

@@ -95,6 +95,15 @@ def test_hands_that_are_nowhere_seen_look_like_the_face(front, parts, pose):
     np.testing.assert_allclose(color[hands], np.broadcast_to(FACE, (hands.sum(), 3)), atol=0.02)
 
 
+def test_a_neck_that_shows_some_skin_is_skin_all_round(front, parts, pose):
+    neck = skin_of(parts, face=False) & (parts.limb == LIMB_NAMES.index("neck"))
+    between_hair = neck & front.known & (np.abs(parts.position[:, 0]) < 0.015)
+    assert 0 < between_hair.sum() < 0.1 * neck.sum()
+    color = np.where(neck[:, None], 0.9 * FACE, front.color)
+    completed = complete(seen(color, front.known & (~neck | between_hair), front.facing), parts, pose)
+    np.testing.assert_allclose(completed[neck], np.broadcast_to(0.9 * FACE, (neck.sum(), 3)), atol=0.05)
+
+
 def test_nothing_seen_is_grey_and_finite(front, parts, pose):
     color = complete(seen(front.color, np.zeros_like(front.known), front.facing), parts, pose)
     skin = parts.part == "skin"

@@ -5,6 +5,7 @@ import pytest
 
 from backend.avatar.draft import draft_avatar
 from backend.avatar.limbs import LIMB_NAMES, limb_of
+from shared.skeleton import JOINT_INDEX
 from tests.standing import photograph
 
 
@@ -75,3 +76,15 @@ def test_what_the_fit_only_guessed_takes_no_colour_from_where_it_was_guessed(
     sure, guess = (draft(observations, replace(registration, confidence={part: value}), model) for value in (0.9, 0.1))
     assert sure.trust[sure.limb == here].any() and not guess.trust[guess.limb == here].any()
     np.testing.assert_array_equal(sure.trust[sure.limb != here], guess.trust[guess.limb != here])
+
+
+def test_strands_on_the_chest_are_not_the_chests(observations, registration, wearer, model):
+    hair = np.zeros(observations.alpha.shape, dtype=bool)
+    row = rows_of(registration, wearer.joints[JOINT_INDEX["spine3"]])
+    hair[row - 10 : row + 10] = True
+    plain = draft(observations, registration, model)
+    strands = draft(observations, replace(registration, hair_pixels=hair), model)
+    trunk = plain.limb == LIMB_NAMES.index("trunk")
+    doubted = trunk & (plain.trust > 0) & (strands.trust == 0)
+    assert doubted.sum() > 100
+    np.testing.assert_array_equal(strands.trust[~doubted & trunk], plain.trust[~doubted & trunk])

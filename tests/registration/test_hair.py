@@ -5,7 +5,7 @@ from scipy.spatial import cKDTree
 from backend.avatar.surface import clothed_surface
 from backend.body.geometry import face_normals, vertex_normals
 from backend.registration.hair import find_hair, hair_pixels
-from backend.registration.hair_mask import hair_mask
+from backend.registration.hair_mask import hair_mask, shaded_hair
 from backend.registration.wearer import wearer_of
 from shared.skeleton import JOINT_INDEX
 
@@ -44,6 +44,19 @@ def test_a_bald_head_has_no_hair(head):
 def test_a_head_out_of_the_picture_has_no_hair(head):
     rgb, alpha, scalp, *rest = head
     assert not hair_mask(rgb, alpha, np.zeros_like(scalp), *rest).any()
+
+
+def test_hair_in_the_shade_of_hair_is_told_from_locks_and_counts_up_to_the_skin():
+    rgb, alpha = np.zeros((60, 100, 3), np.uint8), np.ones((60, 100), np.float32)
+    rgb[:], rgb[:, :40], rgb[:, 40:60], rgb[:, 60:63] = SKIN, (120, 80, 60), (20, 12, 8), (110, 75, 60)
+    hair = np.zeros((60, 100), bool)
+    hair[:, :63] = True  # a lock, what hangs behind it, and a strip where that and skin mix
+    shaded = shaded_hair(hair, rgb, alpha, 8)
+    assert not shaded[:, :36].any() and shaded[20:40, 44:63].all() and not shaded[:, 63:].any()
+    narrow = rgb.copy()
+    narrow[:, 40:60] = (120, 80, 60)
+    narrow[:, 48:51] = (20, 12, 8)  # a gap between locks
+    assert not shaded_hair(hair, narrow, alpha, 8).any()
 
 
 def test_long_hair_gets_a_layer_and_short_hair_none(dressed, model):
@@ -93,3 +106,18 @@ def head_frame(wearer, offsets):
     """The clothed body as the photo poses it, in the head's rest frame."""
     transform = wearer.transforms[JOINT_INDEX["head"]]
     return (wearer.posed(offsets) - transform[:3, 3]) @ transform[:3, :3]
+
+
+@pytest.mark.parametrize("dressed", ["subject_a"], indirect=True)
+def test_hair_in_the_shade_hangs_behind_the_neck(dressed, model):
+    _, source = dressed
+    wearer, camera = wearer_of(source.registration, model), source.registration.camera
+    mask = source.registration.hair_pixels
+    hair = source.registration.hair.vertices
+    shaded = find_hair(mask, source.observations, wearer, camera).shaded
+    transform = wearer.transforms[JOINT_INDEX["head"]]
+    pixels = camera.project(hair @ transform[:3, :3].T + transform[:3, 3])[0].astype(int)
+    below = hair[:, 1] < wearer.joints[JOINT_INDEX["head"], 1]
+    before = hair[:, 2] > wearer.joints[JOINT_INDEX["neck"], 2]
+    dark = shaded[pixels[:, 1], pixels[:, 0]]
+    assert before[below & ~dark].sum() > 500 and before[below & dark].mean() < 0.1
