@@ -7,7 +7,7 @@ import torch
 
 from backend.progress import Event, Progress, silent
 from backend.raster.mesh import rasterize_mesh
-from backend.raster.shadow import Discs, unshaded
+from backend.raster.shadow import Discs, in_sight, unshaded
 from backend.raster.splats import Rendered, rasterize
 from shared.camera import Camera
 
@@ -57,4 +57,6 @@ def _mesh() -> None:
 
 def _shadow() -> None:
     up = torch.tensor([[0.0, 1.0, 0.0]])
-    unshaded(Discs(up, up, torch.ones(1), torch.zeros(1, dtype=torch.int64)), torch.zeros(3))
+    disc = Discs(up, up, torch.ones(1), torch.zeros(1, dtype=torch.int64))
+    unshaded(disc, torch.zeros(3))
+    in_sight(disc, up)
