@@ -136,8 +136,9 @@ def _cancel(client: Client, arguments: Namespace, progress: Progress) -> Iterabl
 
 
 def _resume(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
-    built = [info.job for info in ask(client, JobList(), Jobs).jobs if info.task != "render"]
-    job = _complete(arguments.job, built, "build or fit")  # the frames of a render go to the program that asks for them
+    # The frames of a render go to the program that asks for them.
+    built = {info.job: "" for info in ask(client, JobList(), Jobs).jobs if info.task != "render"}
+    job = _found(arguments.job, built, "build or fit", "jobs")
     since = ask(client, JobResume(job), JobIs).info.last_event
     return _followed(client, job, progress, since)
 
@@ -239,25 +240,33 @@ def _read(photo: Path) -> bytes:
         raise VivantError(f"Cannot read {photo}: {error.strerror}. Give the path of a photo.") from error
 
 
-def _job_id(client: Client, beginning: str) -> str:
-    return _complete(beginning, [info.job for info in ask(client, JobList(), Jobs).jobs], "job")
+def _job_id(client: Client, wanted: str) -> str:
+    return _found(wanted, {info.job: "" for info in ask(client, JobList(), Jobs).jobs}, "job", "jobs")
 
 
-def _avatar_id(client: Client, beginning: str) -> str:
-    return _complete(beginning, [info.avatar for info in ask(client, AvatarList(), Avatars).avatars], "avatar")
+def _avatar_id(client: Client, wanted: str) -> str:
+    return _found(wanted, _avatar_names(client), "avatar", "avatars")
 
 
-def _owner_id(client: Client, beginning: str) -> str:
-    avatars = [info.avatar for info in ask(client, AvatarList(), Avatars).avatars]
-    jobs = [info.job for info in ask(client, JobList(), Jobs).jobs if info.task == "register"]
-    return _complete(beginning, list(dict.fromkeys(avatars + jobs)), "avatar or fit")
+def _owner_id(client: Client, wanted: str) -> str:
+    fits = {info.job: "" for info in ask(client, JobList(), Jobs).jobs if info.task == "register"}
+    return _found(wanted, {**fits, **_avatar_names(client)}, "avatar or fit", "avatars")
 
 
-def _complete(beginning: str, ids: list[str], what: str) -> str:
-    fitting = [id_ for id_ in ids if id_.startswith(beginning)]
+def _avatar_names(client: Client) -> dict[str, str]:
+    """Id -> name."""
+    return {info.avatar: info.name for info in ask(client, AvatarList(), Avatars).avatars}
+
+
+def _found(wanted: str, names: dict[str, str], what: str, command: str) -> str:
+    """The one id of `names` (id -> name) that begins with `wanted`, or has that name."""
+    fitting = [id_ for id_, name in names.items() if id_.startswith(wanted) or name == wanted]
     if len(fitting) != 1:
         found = "No" if not fitting else "More than one"
-        raise VivantError(f"{found} {what} begins with {beginning!r}. `vivant client {what.split()[0]}s` lists them.")
+        listed = f"`vivant client {command}` lists them"
+        raise VivantError(
+            f"{found} {what} begins with {wanted!r} or is called so. {listed}; give the beginning of an id."
+        )
     return fitting[0]
 
 

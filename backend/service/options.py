@@ -66,7 +66,8 @@ def add_client(commands: Commands) -> None:
     client = commands.add_parser(
         "client",
         help="drive a running server from the command line",
-        description="Everything that Blender does with the server, without Blender. Ids may be cut to their beginning.",
+        description="Everything that Blender does with the server, without Blender. Ids may be cut to their beginning, "
+        "and an avatar's name will do.",
     )
     where = client.add_mutually_exclusive_group()
     _data_option(where)

@@ -66,7 +66,10 @@ def test_a_build_is_followed_and_its_avatar_listed_named_and_deleted(mock, say):
     (job,) = say(mock, "build", EXAMPLES / "astronaut.png", "--name", "Eileen", "--texture", "128")
     assert any(line.startswith(job) and "Eileen" in line for line in say(mock, "avatars"))
     assert "Collins" in say(mock, "rename", job[:8], "Collins")[0]
-    say(mock, "delete", job[:8])
+    (other,) = say(mock, "build", EXAMPLES / "astronaut.png", "--name", "Collins", "--texture", "128")
+    assert "More than one avatar" in say(mock, "delete", "Collins", code=1)[-1]
+    say(mock, "delete", other[:8])
+    say(mock, "delete", "Collins")
     assert not any(line.startswith(job) for line in say(mock, "avatars"))
 
 
