@@ -29,11 +29,22 @@ def written_whole(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        keep_names(path.parent)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
         if os.path.lexists(temporary):
             temporary.unlink()
+
+
+def keep_names(folder: Path) -> None:
+    """See to it that names given in `folder` outlive a power cut. Windows lets no folder be synced."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def ensure_writable(folder: Path) -> None:
@@ -42,8 +53,8 @@ def ensure_writable(folder: Path) -> None:
     Raises:
         VivantError: it does not.
     """
-    nearest = next(place for place in (folder, *folder.parents) if place.exists())
     try:
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
         with tempfile.TemporaryFile(dir=nearest):
             pass
     except OSError as error:

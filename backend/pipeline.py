@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.album import write_album
-from backend.atomic import ensure_writable
+from backend.atomic import ensure_writable, keep_names
 from backend.avatar.files import save_avatar
 from backend.body.model import BodyModel
 from backend.checkpoint import load_observations, save_observations
@@ -78,6 +78,9 @@ def build(photo: Path, out: Path, settings: BuildSettings, *, progress: Progress
     save_avatar(work, replace(avatar, info={**avatar.info, "seconds": dict(clock.seconds)}))
     (work / OBSERVATIONS).unlink()
     work.rename(out)
+    keep_names(out.parent)
+    for note in (*observations.notes, *registration.notes):
+        progress(Event("build", 1, 1, note))
     return out
 
 
@@ -85,18 +88,23 @@ def register_photo(photo: Path, out: Path, settings: BuildSettings, *, progress:
     """Fit the body alone and write it to `out` (npz), with an overlay picture (`.png`) beside it.
 
     Raises:
-        VivantError: the photo or the body cannot be used, or the file cannot be written.
+        VivantError: the photo or the body cannot be used, or the files cannot be written where they should.
     """
     from backend.album import write_overlay
 
+    overlay = out.with_suffix(".png")
+    if out.suffix != ".npz" or overlay.resolve() == photo.resolve():
+        raise VivantError(
+            f"The fit is a .npz file, and {overlay.name} is drawn beside it. Choose another --out for both."
+        )
     ensure_writable(out.parent)
     warm_up(progress)
     model = BodyModel.load(settings.body)
     observations = observe(photo, person=settings.person, matte=settings.matte, progress=progress)
     registration = register(observations, model, progress=progress)
     save_registration(out, registration)
-    write_overlay(out.with_suffix(".png"), observations, registration, model)
-    return registration
+    write_overlay(overlay, observations, registration, model)
+    return replace(registration, notes=(*observations.notes, *registration.notes))
 
 
 OBSERVATIONS = "observations.npz"

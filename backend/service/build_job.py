@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from backend.album import write_overlay, write_picture
-from backend.atomic import ensure_writable
+from backend.atomic import ensure_writable, keep_names
 from backend.avatar.files import load_avatar
 from backend.body.model import BodyModel
 from backend.pipeline import BuildSettings, Posture, build, observed, registered
@@ -89,6 +89,7 @@ def _register(work: WorkJob, result: Path, settings: BuildSettings, progress: Pr
         write_picture(unfinished / "photo.png", observations.rgb)
         save_rig(unfinished / RIG, rig_of(registration, model))
         unfinished.rename(result)
+        keep_names(result.parent)
     return WorkDone(work.job, body_sha256=model.sha256)
 
 

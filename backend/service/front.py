@@ -18,6 +18,9 @@ from shared.wire.schema import Message
 Handler = Callable[[Session, Envelope], Message | None]
 """Gives the answer, or None if there is none or it comes later. Raises `VivantError` for the client to read."""
 
+UNDERSTOOD = ("unknown_kind", "out_of_range")
+"""Refusals of messages that are whole: a newer client's, or one with a wrong value. It goes on being heard."""
+
 log = logging.getLogger(__name__)
 
 
@@ -62,7 +65,8 @@ class Front:
         try:
             envelope = decode(parcel.parts)
         except WireError as error:
-            self._sessions.count_malformed(parcel.routing)
+            if error.code not in UNDERSTOOD:
+                self._sessions.count_malformed(parcel.routing)
             post.send(parcel.routing, Envelope(as_message(error), re=error.refused))
             return
         try:

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from backend.atomic import keep_names
 from backend.service.crash_points import crash_point
 from backend.service.disk import telling_disk_full
 from backend.service.journal import Job, Journal, OwnedAvatar
@@ -85,6 +86,7 @@ class Library:
         if source != self.folder(avatar.info.avatar):
             with telling_disk_full(self._folder):
                 os.rename(source, self.folder(avatar.info.avatar))
+                keep_names(self._folder)
         crash_point("library:renamed")
         self._journal.put_avatar(avatar, whole=True)
 

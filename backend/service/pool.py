@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import subprocess
@@ -17,7 +18,7 @@ from backend.service.keys import KeyPair, new_pair
 from backend.service.post import Parcel, Post, Sent
 from backend.service.work import WorkMemory, WorkPing, WorkReady, WorkStop
 from shared.wire.codec import Buffers, Envelope
-from shared.wire.limits import PING_S
+from shared.wire.limits import CANCEL_KILL_S, FRAME_S, PING_S
 from shared.wire.schema import Message
 
 ROLES = ("build", "render")
@@ -42,6 +43,7 @@ class Worker:
     ready: WorkReady | None = None
     memory: WorkMemory = field(default_factory=lambda: WorkMemory(0, 0))
     busy: str = ""  # id of the job or request it has
+    until: float = math.inf  # when that must be done
     unsent: deque[Envelope] = field(default_factory=deque)
 
 
@@ -124,6 +126,18 @@ class Pool:
         """Those that are ready and have nothing to do."""
         return [worker for worker in self.ready(role) if not worker.busy]
 
+    def engage(self, worker: Worker, request: str) -> None:
+        """It draws a frame: its socket's thread would answer pings even if that never ended."""
+        worker.busy, worker.until = request, self._now() + FRAME_S
+
+    def hurry(self, worker: Worker) -> None:
+        """Nobody wants that frame any more: it may take a little longer, not much."""
+        worker.until = min(worker.until, self._now() + CANCEL_KILL_S)
+
+    def release(self, worker: Worker) -> None:
+        """It has nothing more to do."""
+        worker.busy, worker.until = "", math.inf
+
     def send(self, worker: Worker, message: Message, buffers: Buffers | None = None) -> None:
         """Tell a worker something, now or as soon as it takes it. One that takes nothing is found by its silence."""
         worker.unsent.append(Envelope(message, buffers or {}))
@@ -161,12 +175,17 @@ class Pool:
         self._flush(worker)
         silence = self._now() - worker.heard
         if silence > (SILENCE_S if worker.ready else START_S):
-            worker.process.kill()
-            worker.process.wait()
-            self._bury(place, worker, f"it gave no sign of life for {silence:.0f} s")
+            self._kill(place, worker, f"it gave no sign of life for {silence:.0f} s")
+        elif self._now() > worker.until:
+            self._kill(place, worker, "its frame did not end")
         elif worker.ready and self._now() - worker.pinged > PING_S:
             worker.pinged = self._now()
             self.send(worker, WorkPing())
+
+    def _kill(self, place: _Place, worker: Worker, reason: str) -> None:
+        worker.process.kill()
+        worker.process.wait()
+        self._bury(place, worker, reason)
 
     def _bury(self, place: _Place, worker: Worker, reason: str) -> None:
         _stdin(worker.process).close()

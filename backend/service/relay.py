@@ -63,7 +63,10 @@ class Relay:
         asked = envelope.message
         assert isinstance(asked, RenderLive)
         self._library.owned(session.owner, asked.avatar)
-        self._stream(session).live[asked.view] = envelope
+        live = self._stream(session).live
+        if asked.view not in live and len(live) >= limits.VIEWS:
+            raise WireError("busy", f"{limits.VIEWS} views of yours wait for a frame already.", "view", retryable=True)
+        live[asked.view] = envelope
         self.pump()
 
     def stop(self, session: Session, envelope: Envelope) -> Message:
@@ -111,6 +114,10 @@ class Relay:
         for stream in self._streams.values():
             for take in [take for take in stream.takes if take.job == job.id]:
                 self._remove(stream, take)
+        for worker in self._pool.workers("render"):
+            shot = self._shots.get(worker.identity)
+            if shot is not None and shot.take is not None and shot.take.job == job.id:
+                self._pool.hurry(worker)
         self._renders.cancel(job.id)
 
     # What workers say
@@ -234,7 +241,7 @@ class Relay:
         stream.live_next = shot.take is not None
         stream.credit -= 1
         stream.drawing.append(shot)
-        worker.busy = shot.request
+        self._pool.engage(worker, shot.request)
         self._shots[worker.identity] = shot
         self._pool.send(worker, *order(shot, self._library.folder(shot.asked.avatar)))
 
@@ -263,7 +270,7 @@ class Relay:
     def _put_down(self, worker: Worker, shot: Shot) -> None:
         """The worker has no more to do with this frame."""
         del self._shots[worker.identity]
-        worker.busy = ""
+        self._pool.release(worker)
         shot.stream.drawing.remove(shot)
         if shot.take is not None:
             shot.take.drawing = False

@@ -116,6 +116,8 @@ class Sessions:
 
     def _owner(self, parcel: Parcel, hello: Hello) -> str:
         if not self._token:
+            if parcel.user not in self._keys:  # of a connection that stood before it was revoked
+                raise WireError("not_allowed", "This key was revoked. Ask for a new one to be allowed.")
             return parcel.user
         if not hmac.compare_digest(hello.token.encode(), self._token.encode()):
             raise WireError("not_allowed", "The token is wrong. Read the connection file again.", "token")

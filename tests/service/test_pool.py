@@ -11,7 +11,7 @@ from backend.service.pool import RESTART_S, SILENCE_S, START_S, STARTS_TRIED, Po
 from backend.service.post import Post
 from backend.service.zap import Gate
 from shared.wire.codec import decode
-from shared.wire.limits import PING_S
+from shared.wire.limits import CANCEL_KILL_S, FRAME_S, PING_S
 from shared.wire.sockets import CONTROL, ZAP_DOMAIN, bind, new_context, server_socket
 from tests.service.clock import FakeClock
 from tests.service.serving import FAKE_WORKER, until
@@ -80,6 +80,40 @@ def test_19_a_worker_that_is_silent_for_too_long_is_killed_and_replaced(watch):
     assert {worker.process.pid for worker in until(watched.ready)} & {build.process.pid, render.process.pid} == {
         render.process.pid
     }
+
+
+def test_19_a_worker_whose_frame_does_not_end_is_killed_although_it_answers_pings(watch):
+    watched = watch()
+    _, render = until(watched.ready)
+    watched.pool.engage(render, "frame")
+    render.heard = watched.clock() + FRAME_S + 2  # its socket's thread lives on
+    watched.clock.pass_(FRAME_S)
+    watched.pool.tick()
+    assert not [lost for lost in watched.lost if lost[0] == "render"]
+    watched.clock.pass_(1)
+    watched.pool.tick()
+    assert ("render", "its frame did not end") in watched.lost
+
+
+def test_20_a_frame_that_nobody_wants_may_take_a_little_longer_only(watch):
+    watched = watch()
+    _, render = until(watched.ready)
+    watched.pool.engage(render, "frame")
+    watched.pool.hurry(render)
+    watched.clock.pass_(CANCEL_KILL_S + 0.1)
+    watched.pool.tick()
+    assert watched.lost == [("render", "its frame did not end")]
+
+
+def test_a_worker_that_put_its_frame_down_has_all_the_time(watch):
+    watched = watch()
+    _, render = until(watched.ready)
+    watched.pool.engage(render, "frame")
+    watched.pool.release(render)
+    render.heard = watched.clock() + 10 * FRAME_S
+    watched.clock.pass_(2 * FRAME_S)
+    watched.pool.tick()
+    assert not [lost for lost in watched.lost if lost[0] == "render"]
 
 
 def test_12_a_killed_worker_is_noticed_at_the_next_look_with_its_signal(watch):

@@ -51,10 +51,22 @@ class OneWorker:
 
     def __init__(self):
         self.worker = SimpleNamespace(busy="", identity=b"worker", memory=SimpleNamespace(avatars=()))
-        self.order = None
+        self.order, self.hurried = None, ""
 
     def idle(self, role):
         return [] if self.worker.busy else [self.worker]
+
+    def workers(self, role):
+        return [self.worker]
+
+    def engage(self, worker, request):
+        worker.busy = request
+
+    def release(self, worker):
+        worker.busy = ""
+
+    def hurry(self, worker):
+        self.hurried = worker.busy
 
     def send(self, worker, message, buffers=None):
         assert isinstance(message, WorkRender) and not self.order
@@ -124,6 +136,26 @@ def test_clients_take_turns_frame_by_frame(stage):
     order = [routing for routing, _ in stage.sockets.taken]
     assert order[:3] != order[:1] * 3 and all(sorted(order[k : k + 3]) == [b"a", b"b", b"c"] for k in (3, 6))
     assert sorted(order) == sorted([b"a", b"b", b"c"] * 4)
+
+
+def test_20_cancelling_a_render_hurries_the_worker_that_draws_it(stage):
+    client = stage.client("a")
+    drawn, waiting = stage.render(client, 4), stage.render(client, 4)
+    stage.relay.cancel(stage.journal.job(waiting))
+    assert not stage.pool.hurried
+    stage.relay.cancel(stage.journal.job(drawn))
+    assert stage.pool.hurried == stage.pool.order.request
+
+
+def test_views_that_wait_are_limited(stage):
+    client = stage.client("a")
+    stage.pool.worker.busy = "another's"
+    views = [new_id() for _ in range(limits.VIEWS)]
+    for view in (*views, views[0]):
+        stage.relay.live(client, Envelope(render_live("avatar", view), motion(1)))
+    with pytest.raises(WireError) as told:
+        stage.relay.live(client, Envelope(render_live("avatar"), motion(1)))
+    assert (told.value.code, told.value.field, told.value.retryable) == ("busy", "view", True)
 
 
 def test_24_a_client_that_takes_nothing_holds_nobody_up(stage):

@@ -146,6 +146,20 @@ def test_01_nonsense_is_answered_ten_times_and_then_ignored(server, ada):
     context.destroy(linger=0)
 
 
+def test_31_a_client_whose_values_are_refused_is_heard_on(server):
+    context = new_context()
+    sock = raw(context, server.connection())
+    refused = encode(Envelope(Hello(new_id())))
+    refused[1] = refused[1].replace(b'"major":1', b'"major":-1')
+    for _ in range(limits.MALFORMED_BEFORE_IGNORED + 2):
+        sock.send_multipart(refused)
+        assert sock.poll(5000) and decode(sock.recv_multipart()).message.code == "out_of_range"
+        sock.send_multipart([b"VIVANT/1", b'{"kind":"juggle","id":"x","re":"","session":"","body":{},"buffers":[]}'])
+        assert sock.poll(5000) and decode(sock.recv_multipart()).message.code in ("unknown_kind", "out_of_range")
+    assert ask(sock, Hello(new_id())) is not None
+    context.destroy(linger=0)
+
+
 PARTS = [(CONTROL, limits.CONTROL_PART_BYTES), (FRAMES, limits.JOIN_PART_BYTES)]
 
 
