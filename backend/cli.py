@@ -43,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(line, flush=True)
     except VivantError as error:
         return _fail(str(error))
+    except PermissionError as error:
+        return _fail(f"No access to {error.filename}. Choose a place that you may read and write.")
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

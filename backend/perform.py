@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.album import portrait_camera
-from backend.atomic import ensure_writable
+from backend.atomic import ensure_writable, written_whole
 from backend.avatar.files import load_avatar
 from backend.body.model import BodyModel
 from backend.pipeline import BuildSettings, build
@@ -96,7 +96,8 @@ def demo(out: Path, *, full_body: bool = False, progress: Progress = silent) -> 
     results = [avatar_folder, video]
     for source, target in (("preview.png", "still.png"), ("turn.png", "turn.png"), ("report.html", "report.html")):
         results.append(out / target)
-        results[-1].write_bytes((avatar_folder / source).read_bytes())
+        with written_whole(results[-1]) as path:
+            path.write_bytes((avatar_folder / source).read_bytes())
     return results
 
 

@@ -142,6 +142,15 @@ def test_a_folder_that_cannot_be_written_is_said_before_the_work(photo, tmp_path
         assert "Cannot write" in failure(capsys, *words)
 
 
+def test_a_place_that_may_not_be_looked_at_is_said(photo, tmp_path, capsys, monkeypatch):
+    def closed(path, *_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.exists", closed)
+    assert "No access to" in failure(capsys, "build", photo, "--out", tmp_path / "avatar")
+    assert "Cannot write" in failure(capsys, "register", photo, "--out", tmp_path / "fit.npz")
+
+
 def test_an_avatar_is_never_overwritten(photo, tmp_path, capsys):
     assert "exists already" in failure(capsys, "build", photo, "--out", tmp_path)
 

@@ -165,6 +165,15 @@ def test_registering_alone_writes_the_fit_and_its_picture(calls, photo, tmp_path
     assert Image.open(tmp_path / "fit.png").size == (fit.camera.width, fit.camera.height)
 
 
+@pytest.mark.parametrize("out", ["fit.png", "photo.npz", "fit"])
+def test_a_fit_replaces_neither_the_photo_nor_itself_with_its_picture(calls, tmp_path, out):
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"dear to somebody")
+    with pytest.raises(VivantError, match="another --out"):
+        register_photo(photo, tmp_path / out, TINY)
+    assert not calls and photo.read_bytes() == b"dear to somebody"
+
+
 def test_the_clock_keeps_stages_apart():
     clock = Clock()
     with clock.stage("photo"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def load_registration(path: Path, model: BodyModel) -> Registration:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in (*KEYS, *OPTIONAL) if key in archive}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except (OSError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise VivantError(
             f"Cannot read the registration {path}: {error}. Give a registration.npz written by `vivant register`."
         ) from error

@@ -60,7 +60,18 @@ def test_another_bodys_file_is_refused(model, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "damage", ["missing", "truncated", "not an archive", "object array", "lacks a key", "nan", "shape"]
+    "damage",
+    [
+        "missing",
+        "truncated",
+        "not an archive",
+        "an array",
+        "broken inside",
+        "object array",
+        "lacks a key",
+        "nan",
+        "shape",
+    ],
 )
 def test_a_damaged_file_is_refused_with_a_reason(model, tmp_path, damage):
     path = tmp_path / "registration.npz"
@@ -72,6 +83,14 @@ def test_a_damaged_file_is_refused_with_a_reason(model, tmp_path, damage):
         path.write_bytes(path.read_bytes()[:2000])
     elif damage == "not an archive":
         path.write_bytes(pickle.dumps({"betas": 1}))
+    elif damage == "an array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
+    elif damage == "broken inside":
+        np.savez_compressed(path, **arrays)
+        whole = bytearray(path.read_bytes())
+        whole[60:400] = bytes(340)
+        path.write_bytes(bytes(whole))
     elif damage == "object array":
         np.savez(path, **arrays | {"betas": np.array([{}], dtype=object)})
     elif damage == "lacks a key":
