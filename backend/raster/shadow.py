@@ -14,7 +14,7 @@ import torch
 from numba import prange
 from torch import Tensor
 
-from backend.raster.jit import parallel_kernel
+from backend.raster.jit import inlined, parallel_kernel
 
 THROWN_BACK = 0.4
 """Share of the light that an occluder takes away and gives back by its own brightness."""
@@ -90,6 +90,17 @@ def _arrays(discs: Discs) -> tuple[np.ndarray, ...]:
     return tuple(values.contiguous().numpy() for values in (discs.position, discs.normal, discs.area, discs.group))
 
 
+@inlined
+def _way(position: np.ndarray, normal: np.ndarray, r: int, o: int) -> tuple[float, float, float, float, float]:
+    """The way from disc r to disc o, metres, and how much of it goes out of the one and into the other."""
+    x = position[o, 0] - position[r, 0]
+    y = position[o, 1] - position[r, 1]
+    z = position[o, 2] - position[r, 2]
+    leaving = x * normal[r, 0] + y * normal[r, 1] + z * normal[r, 2]
+    arriving = -(x * normal[o, 0] + y * normal[o, 1] + z * normal[o, 2])
+    return x, y, z, leaving, arriving
+
+
 @parallel_kernel
 def _sky_blocked(
     position: np.ndarray, normal: np.ndarray, area: np.ndarray, group: np.ndarray, sky: np.ndarray
@@ -98,14 +109,8 @@ def _sky_blocked(
     blocked = np.zeros(len(position), np.float32)
     for r in prange(len(position)):
         for o in range(len(position)):
-            if group[o] == group[r]:
-                continue
-            x = position[o, 0] - position[r, 0]
-            y = position[o, 1] - position[r, 1]
-            z = position[o, 2] - position[r, 2]
-            leaving = x * normal[r, 0] + y * normal[r, 1] + z * normal[r, 2]
-            arriving = -(x * normal[o, 0] + y * normal[o, 1] + z * normal[o, 2])
-            if leaving <= 0 or arriving <= 0:
+            x, y, z, leaving, arriving = _way(position, normal, r, o)
+            if group[o] == group[r] or leaving <= 0 or arriving <= 0:
                 continue
             square = x * x + y * y + z * z
             radiance = 1 + (x * sky[0] + y * sky[1] + z * sky[2]) / np.sqrt(square)
@@ -123,14 +128,8 @@ def _lamps_hidden(
     farthest = 1 - np.cos(FAR)
     for r in prange(len(position)):
         for o in range(len(position)):
-            if group[o] == group[r]:
-                continue
-            x = position[o, 0] - position[r, 0]
-            y = position[o, 1] - position[r, 1]
-            z = position[o, 2] - position[r, 2]
-            leaving = x * normal[r, 0] + y * normal[r, 1] + z * normal[r, 2]
-            arriving = -(x * normal[o, 0] + y * normal[o, 1] + z * normal[o, 2])
-            if leaving <= 0 or arriving <= 0:
+            x, y, z, leaving, arriving = _way(position, normal, r, o)
+            if group[o] == group[r] or leaving <= 0 or arriving <= 0:
                 continue
             square = x * x + y * y + z * z
             distance = np.sqrt(square)
