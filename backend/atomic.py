@@ -6,7 +6,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from shared.errors import VivantError
@@ -38,13 +38,17 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def keep_names(folder: Path) -> None:
-    """See to it that names given in `folder` outlive a power cut. Windows lets no folder be synced."""
+    """See to it that names given in `folder` outlive a power cut, where the system lets folders be synced.
+
+    Windows does not, nor do some network drives; the files themselves are whole there, too.
+    """
     if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with suppress(OSError):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def ensure_writable(folder: Path) -> None:

@@ -1,3 +1,7 @@
+import errno
+import os
+import stat
+
 import pytest
 
 from backend.atomic import ensure_writable, written_whole
@@ -20,6 +24,20 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path):
         temporary.write_text("half")
         raise KeyError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_drive_that_cannot_sync_folders_takes_files_all_the_same(tmp_path, monkeypatch):
+    sync = os.fsync
+
+    def files_only(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    with written_whole(tmp_path / "a.txt") as path:
+        path.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
 
 
 def test_a_full_disk_is_said(tmp_path):
