@@ -138,10 +138,9 @@ def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -
     rings, behind = _hung_behind(rings, 0.5 * (back + hair.centre[2]), hair.shaded, head, camera)
     points = _pushed_forward(rings.reshape(-1, 3), head, camera)
     faces = _faces(len(heights))
-    torn = behind.ravel()[faces].any(1) & ~behind.ravel()[faces].all(
-        1
-    )  # between a lock and what hangs behind it there is nothing
-    return _trimmed(points, faces[~torn], hair, head, camera)
+    corners_behind = behind.ravel()[faces].sum(1)
+    whole = np.isin(corners_behind, (0, 3))  # between a lock and what hangs behind it there is nothing
+    return _trimmed(points, faces[whole], hair, head, camera)
 
 
 def _on_middle_plane(mask: np.ndarray, head: Head, z: float, camera: Camera) -> np.ndarray:
