@@ -17,8 +17,6 @@ from shared.wire.errors import WireError
 from shared.wire.messages import AssetHave, AssetPut
 from shared.wire.schema import Message
 
-PARTIAL_S = 24 * 3600.0
-
 
 class Assets:
     """The folder `assets`. An owner sees only what it uploaded itself."""
@@ -67,7 +65,7 @@ class Assets:
     def sweep(self) -> None:
         """Remove uploads that nobody went on with for a day."""
         for partial in self._folder.glob(".*.part"):
-            if time.time() - partial.stat().st_mtime > PARTIAL_S:
+            if time.time() - partial.stat().st_mtime > limits.UPLOAD_KEPT_S:
                 partial.unlink()
 
     def _finish(self, owner: str, put: AssetPut, partial: Path) -> None:

@@ -15,6 +15,7 @@ from backend.service.library import Library, folder_size
 from backend.service.pool import Pool, Worker
 from backend.service.sessions import Session, Sessions
 from backend.service.work import WorkClose, WorkOpen, WorkRefused
+from shared.wire import limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
 from shared.wire.messages import (
@@ -29,9 +30,6 @@ from shared.wire.messages import (
     Ok,
 )
 from shared.wire.schema import Message
-
-UNUSED_S = 3600.0
-"""Without a request from anybody: then avatars leave the memory."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ class AvatarDesk:
 
     def tick(self) -> None:
         """Give memory back that nobody has used for long: a Blender left open over night needs none."""
-        if self._sessions.unused_for() > UNUSED_S:
+        if self._sessions.unused_for() > limits.UNUSED_S:
             self._sessions.note_use()
             for worker in self._pool.workers("render"):
                 if worker.memory.avatars:

@@ -14,7 +14,7 @@ from shared.errors import VivantError
 from shared.wire import calls
 from shared.wire.client import Client
 from shared.wire.connection import connection_file, data_folder, load_connection
-from shared.wire.limits import ASSET_BYTES
+from shared.wire.limits import ASSET_BYTES, IMPORT_S
 from shared.wire.messages import (
     AvatarDelete,
     AvatarImport,
@@ -43,7 +43,6 @@ from shared.wire.messages import (
 )
 
 OPTIONS = ("texture", "size", "steps", "seed", "show_unseen", "device")
-IMPORT_S = 120.0
 
 
 def client(arguments: Namespace, progress: Progress) -> Iterator[object]:

@@ -30,13 +30,11 @@ from shared.wire.connection import (
     save_connection,
 )
 from shared.wire.errors import WireError
-from shared.wire.limits import REPLY_S
+from shared.wire.limits import REPLY_S, STOP_S
 from shared.wire.messages import ServerStop, Status, StatusGet
 from shared.wire.schema import Message
 
 T = TypeVar("T", bound=Message)
-
-STOP_S = 15.0
 
 
 def serve(arguments: Namespace, progress: Progress) -> Iterable[object]:

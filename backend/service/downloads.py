@@ -20,7 +20,6 @@ from shared.wire.schema import Message
 
 Reply = Callable[[Session, Envelope, Message, Buffers], None]
 Refuse = Callable[[Session, Envelope, Exception], None]
-MOST_FILES = 64
 
 
 class Downloads:
@@ -39,7 +38,7 @@ class Downloads:
         assert isinstance(asked, FilesList)
         folder = self._folder(session.owner, asked.owner)
         self._background.run(
-            lambda: Files(tuple(self._hashes.info(path) for path in listed(folder)[:MOST_FILES])),
+            lambda: Files(tuple(self._hashes.info(path) for path in listed(folder)[: limits.FILES])),
             lambda files: self._reply(session, envelope, files, {}),
             lambda error: self._refuse(session, envelope, error),
         )

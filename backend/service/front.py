@@ -10,6 +10,7 @@ from backend.service.disk import FULL, disk_full
 from backend.service.post import Parcel, Post
 from backend.service.sessions import Session, Sessions
 from shared.errors import VivantError
+from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope, decode
 from shared.wire.errors import WireError
 from shared.wire.messages import Bye, Error, Hello, Join, Ok, Ping, Pong
@@ -103,8 +104,8 @@ def as_message(error: Exception) -> Error:
     if isinstance(error, OSError) and error.errno in FULL:
         error = disk_full(Path(error.filename or "."), error)
     if isinstance(error, WireError):
-        return Error(error.code, error.message[:4000], error.field[:200], error.retryable)
+        return Error(error.code, error.message[: limits.TEXT_CHARS], error.field[: limits.NAME_CHARS], error.retryable)
     if isinstance(error, VivantError):
-        return Error("failed", str(error)[:4000])
+        return Error("failed", str(error)[: limits.TEXT_CHARS])
     log.error("A defect", exc_info=error)
     return Error("internal", "The server met a defect of its own. Its log tells more; please report it.")

@@ -36,6 +36,7 @@ from backend.service.work import (
     WorkRefused,
 )
 from shared.errors import VivantError
+from shared.wire import limits
 from shared.wire import messages as m
 from shared.wire.codec import Buffers, Envelope, Part, decode
 from shared.wire.errors import WireError
@@ -44,7 +45,6 @@ from shared.wire.schema import Message
 if TYPE_CHECKING:
     from backend.service.front import Front, Handler
 
-RETRY_S = 1.0
 log = logging.getLogger(__name__)
 
 
@@ -151,7 +151,7 @@ class House:
             self._sessions.tick()
         if self._now() < self._retry_at:
             return
-        self._retry_at = self._now() + RETRY_S  # unless all goes well
+        self._retry_at = self._now() + limits.RETRY_S  # unless all goes well
         with self._trouble_told():
             for _ in range(len(self._unheard)):
                 self._take_in(*self._unheard.pop(0))

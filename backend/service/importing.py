@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from shared.wire.errors import WireError
-from shared.wire.limits import GAUSSIANS, NAME_CHARS
+from shared.wire.limits import GAUSSIANS, IMPORT_BYTES, IMPORT_FILES, IMPORT_HEADER_BYTES, NAME_CHARS
 from shared.wire.messages import AvatarInfo
 
-FILES = 60  # and room for those that the service adds
-BYTES = 2 << 30
 NEEDED = ("avatar.json", "gaussians.safetensors", "registration.npz")
-_JSON_BYTES = 1 << 20
 
 
 def copied(source: Path, target: Path, avatar: str, name: str) -> AvatarInfo:
@@ -48,14 +45,14 @@ def _plain_files(folder: Path) -> list[Path]:
     missing = [name for name in NEEDED if name not in {path.name for path in entries}]
     if missing:
         raise _bad(folder, f"has no {missing[0]}")
-    if len(entries) > FILES or sum(path.stat().st_size for path in entries) > BYTES:
-        raise _bad(folder, f"has more than {FILES} files or {BYTES >> 30} GiB")
+    if len(entries) > IMPORT_FILES or sum(path.stat().st_size for path in entries) > IMPORT_BYTES:
+        raise _bad(folder, f"has more than {IMPORT_FILES} files or {IMPORT_BYTES >> 30} GiB")
     return [path for path in entries if not path.name.startswith(".")]
 
 
 def _described(folder: Path, avatar: str, name: str, size: int) -> AvatarInfo:
     try:
-        about = json.loads(_start(folder / "avatar.json", _JSON_BYTES))
+        about = json.loads(_start(folder / "avatar.json", IMPORT_HEADER_BYTES))
         count = _gaussian_count(folder / "gaussians.safetensors")
         body, psnr = str(about["body_sha256"]), float(about.get("photo_psnr_db", -1.0))
     except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
@@ -67,7 +64,7 @@ def _described(folder: Path, avatar: str, name: str, size: int) -> AvatarInfo:
 
 def _gaussian_count(path: Path) -> int:
     """From the header of a safetensors file: its length in 8 bytes, then JSON."""
-    start = _start(path, _JSON_BYTES)
+    start = _start(path, IMPORT_HEADER_BYTES)
     header: dict[str, Any] = json.loads(start[8 : 8 + int.from_bytes(start[:8], "little")])
     return int(header["face"]["shape"][0])
 

@@ -202,7 +202,7 @@ class JobDesk:
 
 def newest(empty: Message, field: str, items: tuple[object, ...]) -> Message:
     """The message with as many of `items`, newest first, as fit a header."""
-    most = {"jobs": limits.WAITING_JOBS, "avatars": 128}[field]
+    most = {"jobs": limits.WAITING_JOBS, "avatars": limits.AVATARS}[field]
     items = items[:most]
     while True:
         message = replace(empty, **{field: items})  # type: ignore[type-var]

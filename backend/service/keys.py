@@ -13,11 +13,12 @@ import zmq
 
 from backend.atomic import written_whole
 from shared.errors import VivantError
+from shared.wire.limits import KEY_NAME_CHARS
 
 log = logging.getLogger(__name__)
 
 SERVER, LOCAL = "server", "local"
-_NAME = re.compile(r"[\w.@ -]{1,64}")
+_NAME = re.compile(rf"[\w.@ -]{{1,{KEY_NAME_CHARS}}}")
 _Z85 = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 
 

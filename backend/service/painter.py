@@ -20,9 +20,7 @@ from backend.service.ring import Ring
 from backend.service.work import WorkFrame, WorkMemory, WorkRender
 from shared.camera import Camera
 from shared.wire.codec import Buffers
-
-SHARE = 0.25
-"""Of the device's memory that open avatars may take before the one not drawn for longest is closed."""
+from shared.wire.limits import AVATARS_SHARE
 
 
 class Painter:
@@ -93,7 +91,7 @@ class Painter:
         return self._rings[path].slot(work.slot)
 
     def _close_idle(self) -> None:
-        budget = SHARE * memory(self._device)[1]
+        budget = AVATARS_SHARE * memory(self._device)[1]
         while len(self._avatars) > 1 and sum(posable.nbytes for posable in self._avatars.values()) > budget:
             self._avatars.popitem(last=False)
 

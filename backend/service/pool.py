@@ -17,16 +17,11 @@ from typing import IO
 from backend.service.keys import KeyPair, new_pair
 from backend.service.post import Parcel, Post, Sent
 from backend.service.work import WorkMemory, WorkPing, WorkReady, WorkStop
+from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope
-from shared.wire.limits import CANCEL_KILL_S, FRAME_S, PING_S
 from shared.wire.schema import Message
 
 ROLES = ("build", "render")
-SILENCE_S = 15.0  # compiling and loading may keep even a worker's socket thread from answering for some seconds
-START_S = 180.0  # to import what it needs, from a cold disk
-RESTART_S = (0.1, 30.0)  # wait before the next try, doubled while starting fails
-STARTS_TRIED = 3  # then the service says that it cannot work
-LOG_BYTES = 1 << 20
 
 
 @dataclass
@@ -128,11 +123,11 @@ class Pool:
 
     def engage(self, worker: Worker, request: str) -> None:
         """It draws a frame: its socket's thread would answer pings even if that never ended."""
-        worker.busy, worker.until = request, self._now() + FRAME_S
+        worker.busy, worker.until = request, self._now() + limits.FRAME_S
 
     def hurry(self, worker: Worker) -> None:
         """Nobody wants that frame any more: it may take a little longer, not much."""
-        worker.until = min(worker.until, self._now() + CANCEL_KILL_S)
+        worker.until = min(worker.until, self._now() + limits.CANCEL_KILL_S)
 
     def release(self, worker: Worker) -> None:
         """It has nothing more to do."""
@@ -150,7 +145,7 @@ class Pool:
     def trouble(self, role: str) -> str:
         """A sentence if no worker of this role manages to start; else empty."""
         places = [place for place in self._places if place.role == role]
-        if not places or any(place.failed_starts < STARTS_TRIED for place in places):
+        if not places or any(place.failed_starts < limits.WORKER_STARTS for place in places):
             return ""
         return f"The {role} worker does not start. {self._log(places[0])} tells why; `vivant doctor` may help."
 
@@ -174,11 +169,11 @@ class Pool:
             return
         self._flush(worker)
         silence = self._now() - worker.heard
-        if silence > (SILENCE_S if worker.ready else START_S):
+        if silence > (limits.WORKER_SILENCE_S if worker.ready else limits.WORKER_START_S):
             self._kill(place, worker, f"it gave no sign of life for {silence:.0f} s")
         elif self._now() > worker.until:
             self._kill(place, worker, "its frame did not end")
-        elif worker.ready and self._now() - worker.pinged > PING_S:
+        elif worker.ready and self._now() - worker.pinged > limits.PING_S:
             worker.pinged = self._now()
             self.send(worker, WorkPing())
 
@@ -193,7 +188,7 @@ class Pool:
         place.worker = None
         if worker.ready is None:
             place.failed_starts += 1
-        first, longest = RESTART_S
+        first, longest = limits.WORKER_RESTART_S
         place.next_start = self._now() + min(first * 2**place.failed_starts, longest)
         self.lost(worker, reason)
 
@@ -239,6 +234,6 @@ def _cause(code: int) -> str:
 
 
 def _rotated(log: Path) -> Path:
-    if log.exists() and log.stat().st_size > LOG_BYTES:
+    if log.exists() and log.stat().st_size > limits.LOG_FILE_BYTES:
         os.replace(log, log.with_suffix(".old.log"))
     return log

@@ -28,9 +28,6 @@ from shared.wire.errors import WireError
 from shared.wire.messages import Error, FrameCopied, Ok, RenderCredit, RenderFrames, RenderLive, RenderStop
 from shared.wire.schema import Message
 
-RESTS = 200
-"""Ticks, about 10 s, without work before a stream's slots go: to reserve them anew takes longer than a frame."""
-
 
 class Relay:
     """All streams."""
@@ -189,7 +186,7 @@ class Relay:
                 stream.live.clear()
                 _drop(stream, lambda shot: shot.take is None)
             stream.rested = 0 if stream.busy() else stream.rested + 1
-            if stream.rested > RESTS:
+            if stream.rested > limits.STREAM_RESTS:
                 stream.slots.release()
             stream.slots.tidy()
         self._leftover = [slots for slots in self._leftover if not slots.release()]

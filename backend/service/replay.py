@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from backend.service.journal import Event, Journal
 from backend.service.post import Sent
 from backend.service.sessions import Session, Sessions
+from shared.wire import limits
 from shared.wire.messages import JobEvent, Ok
-
-_AT_ONCE = 32
 
 
 @dataclass
@@ -50,7 +49,7 @@ class Replays:
 
     def _go_on(self, session: Session, job: str, replay: _Replay) -> bool:
         """Returns whether it is at its end."""
-        while events := self._journal.events(job, replay.since, _AT_ONCE):
+        while events := self._journal.events(job, replay.since, limits.EVENTS_AT_ONCE):
             for event in events:
                 sent = self._send(session, event)
                 if sent is not Sent.YES:

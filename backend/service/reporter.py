@@ -11,9 +11,6 @@ from backend.service.previews import small
 from backend.service.work import WorkProgress
 from shared.wire import limits
 
-PICTURE_S = 2.0
-"""Seconds between two pictures of one stage."""
-
 
 class Reporter:
     """The pipeline's `Progress` callback for one job; raises `Cancelled` where the server wants the job stopped."""
@@ -43,6 +40,6 @@ class Reporter:
         buffers = {}
         if event.picture is not None and now >= self._next_picture:
             buffers["preview"] = small(event.picture())
-            self._next_picture = time.monotonic() + PICTURE_S
+            self._next_picture = time.monotonic() + limits.PICTURE_S
         message = event.message[: limits.TEXT_CHARS]
         self._link.send(WorkProgress(self._job, event.stage, event.step, event.total, message), buffers)

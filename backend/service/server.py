@@ -31,6 +31,7 @@ from backend.service.same_host import SameHost
 from backend.service.sessions import Session, Sessions
 from backend.service.zap import Gate
 from shared.errors import VivantError
+from shared.wire import limits
 from shared.wire.codec import Envelope
 from shared.wire.connection import LOOPBACK, Connection, connection_file, save_connection
 from shared.wire.errors import WireError
@@ -42,8 +43,6 @@ WORKER = (sys.executable, "-m", "backend.service.worker")
 WORK_DOMAIN = b"vivant-work"
 IDLE_POLL_MS, BUSY_POLL_MS = 50, 2
 """Turns of the loop: nobody announces that a slow peer takes more, so that is tried often while something waits."""
-AT_ONCE = 64  # messages of one socket in one turn
-WORKERS_END_S = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ class Server:
         self._gate = Gate(self._context, lists)
         self._control = server_socket(self._context, CONTROL, server.secret)
         self._frames = server_socket(self._context, FRAMES, server.secret)
-        self._work = server_socket(self._context, CONTROL, work.secret, linger_ms=0)
+        self._work = server_socket(self._context, CONTROL, work.secret, linger_s=0)
         if work.secret:
             self._work.set(zmq.ZAP_DOMAIN, WORK_DOMAIN)
         host, port = self._settings.bind, self._settings.port
@@ -150,9 +149,9 @@ class Server:
             while self._gate.socket.get(zmq.EVENTS) & zmq.POLLIN:
                 self._gate.answer()
         if self._control in ready:
-            self._front.read_control(AT_ONCE)
+            self._front.read_control(limits.MESSAGES_AT_ONCE)
         if self._frames in ready:
-            self._front.read_frames(AT_ONCE)
+            self._front.read_frames(limits.MESSAGES_AT_ONCE)
         if self._work in ready:
             for worker, parcel in self._pool.receive():
                 self.house.hear(worker, parcel.parts)
@@ -166,7 +165,7 @@ class Server:
         try:
             self.house.stop()
         finally:
-            self._pool.stop(WORKERS_END_S)
+            self._pool.stop(limits.WORKERS_END_S)
         self._background.close()
         for one in (self._control, self._frames, self._work, self._gate.socket):
             one.close()
@@ -247,6 +246,6 @@ def _devices() -> list[str]:
 
 def _log_to(folder: Path) -> None:
     folder.mkdir(exist_ok=True)
-    handler = logging.handlers.RotatingFileHandler(folder / "server.log", maxBytes=1 << 20, backupCount=2)
+    handler = logging.handlers.RotatingFileHandler(folder / "server.log", maxBytes=limits.LOG_FILE_BYTES, backupCount=2)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -22,7 +22,6 @@ from shared.wire.schema import Message
 
 LOCAL_OWNER = "local"
 """Owner of everything where libzmq has no CURVE."""
-_REMEMBERED = 1000
 
 
 @dataclass
@@ -176,7 +175,7 @@ class Sessions:
 
     def count_malformed(self, routing: bytes) -> None:
         """Remember that nonsense came, of as many peers as one may wonder about."""
-        if len(self._malformed) > _REMEMBERED:
+        if len(self._malformed) > limits.PEERS_REMEMBERED:
             self._malformed.clear()
         self._malformed[routing] += 1
 

@@ -12,9 +12,9 @@ from backend.service.budget import Budget
 from backend.service.disk import telling_disk_full
 from backend.service.ring import Ring
 from shared.wire.errors import WireError
+from shared.wire.limits import SLOTS
 from shared.wire.mapped import Place
 
-SLOTS = 3  # one being drawn, one being encrypted, one on its way
 _numbers = count(1)
 
 

@@ -22,7 +22,6 @@ UNENCRYPTED = (
     "This pyzmq was built without CURVE: connections are not encrypted, a token in the connection file guards them. "
     "Install pyzmq's own wheel (pip install --force-reinstall pyzmq)."
 )
-FREE_S = 5.0  # after which the answer to `MemoryFree` no longer waits for a worker that is slow
 
 
 @dataclass
@@ -64,7 +63,7 @@ class StatusDesk:
         running = self._pool.workers()
         for freeing in list(self._freeing):
             left = [worker for worker in freeing.workers if worker in running]
-            if not left or time.monotonic() - freeing.asked > FREE_S:
+            if not left or time.monotonic() - freeing.asked > limits.FREE_S:
                 self._freeing.remove(freeing)
                 self._reply(freeing.session, freeing.envelope, self.status(), {})
 
@@ -87,5 +86,5 @@ class StatusDesk:
             clients=min(len(self._sessions), limits.CLIENTS),
             mapped=self._sessions.mapped(),
             data_folder=str(self._data),
-            notes=tuple(note for note in (*troubles, *notes) if note)[:16],
+            notes=tuple(note for note in (*troubles, *notes) if note)[: limits.STATUS_NOTES],
         )

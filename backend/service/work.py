@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from shared.wire import limits
 from shared.wire.messages import (
     BuildOptions,
     Count,
@@ -38,7 +39,7 @@ class WorkReady(Message):
     pid: Count
     device: Name
     device_name: Name
-    notes: Annotated[tuple[Text, ...], Length(16)] = ()  # fallbacks said aloud
+    notes: Annotated[tuple[Text, ...], Length(limits.STATUS_NOTES)] = ()  # fallbacks said aloud
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class WorkJob(Message):
     folder: Text  # of the job: the worker writes <folder>/result/ and keeps checkpoints beside it
     photo: Text  # path of the uploaded asset
     registration: Text = ""  # path of a registration.npz to start from
-    person: Annotated[int, Range(0, 100)] = 0
+    person: Annotated[int, Range(0, limits.PERSON)] = 0
     matte: Name = "auto"
     options: BuildOptions = BuildOptions()  # noqa: RUF009 (it is frozen)
     expression_names: Names = ()
@@ -142,7 +143,7 @@ class WorkFrame(Message):
     near: Metres
     far: Metres
     render_ms: Seconds
-    notes: Annotated[tuple[Text, ...], Length(8)] = ()
+    notes: Annotated[tuple[Text, ...], Length(limits.FRAME_NOTES)] = ()
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ class WorkMemory(Message):
     kind: ClassVar[str] = "work.memory"
     used: Count
     total: Count
-    avatars: Annotated[tuple[Id, ...], Length(1000)] = ()
+    avatars: Annotated[tuple[Id, ...], Length(limits.TOLD)] = ()
 
 
 @dataclass(frozen=True)

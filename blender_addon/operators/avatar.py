@@ -8,14 +8,13 @@ import bpy
 from bpy.props import StringProperty
 
 from .. import mirror, properties, session
+from .._shared.wire.limits import IMPORT_S
 from ..late import messages
 from .backend import needs_backend
 from .photo import needs_photo, not_running, submit
 
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import OperatorReturnItems
-
-IMPORT_S = 120.0  # a worker may have to start first, and makes rig and texture
 
 
 class BuildAvatar(bpy.types.Operator):

@@ -45,9 +45,6 @@ Progress = Callable[[int, int], None]  # bytes done, bytes in all
 CREDIT = 3
 """Frames under way: one being drawn, one travelling, one being looked at."""
 
-_SILENCE_S = 5.0  # after which a job is asked whether something was missed
-_COME_BACK_S = 60.0  # how long a lost server is waited for
-
 
 def connect(connection: Connection, program: str = "", features: tuple[str, ...] = FEATURES) -> Client:
     """A client that is ready. Raises `WireError` after `limits.CONNECT_S` at the latest."""
@@ -213,7 +210,7 @@ def _next(client: Client, credit: int = 0) -> Envelope | None:
     """What comes next; None after a silence, or after the connection was lost and found again, when one must ask."""
     while True:
         try:
-            came = client.inbox.get(timeout=_SILENCE_S if client.state == "ready" else _COME_BACK_S)
+            came = client.inbox.get(timeout=limits.JOB_SILENCE_S if client.state == "ready" else limits.COME_BACK_S)
         except Empty:
             if client.state == "ready":
                 return None

@@ -105,7 +105,7 @@ class Client:
         """Tell, for messages without an answer; dropped without a connection. Returns the id, for an `Error`'s `re`."""
         return self._submit(message, buffers or {}, 0.0, None)
 
-    def close(self, timeout: float = 1.0) -> None:
+    def close(self, timeout: float = limits.CLOSE_S) -> None:
         """End the thread and all that waits. Does nothing in a forked process, whose parent still needs it."""
         if os.getpid() != self._pid:
             return

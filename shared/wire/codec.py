@@ -201,7 +201,7 @@ def _layout(name: str, entry: dict[str, Any], wanted: Buffer, sizes: dict[str, i
     dtype, shape, nbytes = entry.get("dtype"), entry.get("shape"), entry.get("nbytes")
     if not isinstance(dtype, str) or dtype not in wanted.dtypes.split("|"):
         raise WireError("malformed", f"{name} must be of type {wanted.dtypes}.", name)
-    if not isinstance(shape, list) or not all(type(size) is int and 0 <= size < 2**40 for size in shape):
+    if not isinstance(shape, list) or not all(type(size) is int and 0 <= size <= limits.SHAPE_SIZE for size in shape):
         raise WireError("malformed", f"{name} has no proper shape.", name)
     fits = len(shape) == len(wanted.shape) and all(
         size == (sizes.setdefault(letter, size) if isinstance(letter, str) else letter)
@@ -234,7 +234,7 @@ def _unpacked(name: str, entry: dict[str, Any], part: Part, nbytes: int, maps: M
 
 def _place(name: str, entry: dict[str, Any]) -> Place:
     ring, offset = entry.get("ring"), entry.get("offset")
-    if not isinstance(ring, str) or type(offset) is not int or not 0 <= offset < 2**53:
+    if not isinstance(ring, str) or type(offset) is not int or not 0 <= offset <= limits.COUNT:
         raise WireError("malformed", f"{name} names no place in a ring.", name)
     return Place(ring, offset)
 

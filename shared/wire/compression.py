@@ -8,6 +8,7 @@ except ImportError:  # Blender ships it; elsewhere it is the extra `zstd`
     zstandard = None  # type: ignore[assignment]
 
 from .errors import WireError
+from .limits import ZSTD_WINDOW_BYTES
 
 FEATURES: tuple[str, ...] = ("zstd",) if zstandard else ()
 """What this side can unpack."""
@@ -29,7 +30,7 @@ def unpack(data: bytes | memoryview, nbytes: int) -> bytes:
     if not zstandard:
         raise WireError("malformed", "A buffer came packed with zstd, which this side did not announce.")
     try:
-        with zstandard.ZstdDecompressor(max_window_size=2**23).stream_reader(data) as reader:
+        with zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES).stream_reader(data) as reader:
             unpacked = reader.read(nbytes)
             longer = reader.read(1)
     except zstandard.ZstdError as error:

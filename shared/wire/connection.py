@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import VivantError
+from .limits import CONNECTION_FILE_BYTES
 
-FILE_BYTES = 64 * 1024
 KEY_CHARS = 40  # a CURVE key in Z85
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -83,7 +83,7 @@ def load_connection(path: Path) -> Connection:
     """
     try:
         with path.open("rb") as file:
-            entries = json.loads(file.read(FILE_BYTES))
+            entries = json.loads(file.read(CONNECTION_FILE_BYTES))
     except FileNotFoundError as error:
         raise VivantError(f"There is no server here ({path} is missing). Start one with `vivant serve`.") from error
     except (OSError, ValueError, RecursionError) as error:

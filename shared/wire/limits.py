@@ -1,10 +1,14 @@
-"""Every limit of the protocol, in one place. Each is tested at the limit and one past it."""
+"""Every limit of the protocol and of the service, in one place. Each is tested at the limit and one past it.
+
+`S` is seconds, `M` metres; a pair is lowest and highest, or first and last.
+"""
 
 from __future__ import annotations
 
 MAJOR, MINOR = 1, 1
 MAGIC = b"VIVANT/1"
 
+# One message
 HEADER_BYTES = 64 * 1024
 HEADER_DEPTH = 16
 MAX_BUFFERS = 6
@@ -12,38 +16,103 @@ MESSAGE_BYTES = 64 * 1024 * 1024  # all buffers of one message together
 CONTROL_PART_BYTES = 8 * 1024 * 1024  # one part on the control socket
 FRAME_PART_BYTES = 64 * 1024 * 1024  # one part of a frame; larger frames travel in strips
 JOIN_PART_BYTES = 64 * 1024  # one part towards the server on the frames socket
+SHAPE_SIZE = 2**40  # one size of a shape: products of these stay quick to compute
+ZSTD_WINDOW_BYTES = 2**23  # that a packed buffer may make its reader hold beside the result
 
+# What stands in it
+NAME_CHARS = 200
+TEXT_CHARS = 4000
+EXPRESSIONS = 512
+COUNT = 2**53  # beyond, the readers of JSON in other languages round
+SECONDS = 1e12
+METRES = 1e6
+ETA_S = 1e9
+PSNR_DB = 1000.0
+VERSION = 1000  # numbers of versions
+FILES = 64  # one listing
+AVATARS = 128  # one listing; fewer where the header is full
+FRAME_NOTES = 8
+STATUS_NOTES = 16
+STRIPS = 64  # one frame
+FRAME_NUMBER = 2**31 - 1  # Blender's frames are 32-bit, and may be negative
+PERSON = 100  # in one photo, from the left
+BUILD_SIZE = (64, 4096)  # pixels that the training sees
+BUILD_STEPS = 100_000
+SEED = 2**31 - 1
+TOLD = 10_000  # jobs and open avatars that a status counts
+ANGLE_RAD = 1000.0  # beyond, float32 no longer tells turns apart
+PLACE_M = 10_000.0  # body and camera
+WEIGHT = 100.0  # an expression; 1 is the full one
+FOCAL_PX = (1e-3, 1e7)
+
+# Files
 CHUNK_BYTES = 4 * 1024 * 1024
 ASSET_BYTES = 64 * 1024 * 1024
 PREVIEW_PIXELS = 1024 * 1024
+PREVIEW_SIDE = 256  # pixels of the pictures that our workers send: 192 KiB, and a panel shows no more
 LOG_BYTES = 32_000  # of one answer
+CONNECTION_FILE_BYTES = 64 * 1024
+RING_KEY_BYTES = 1024
+KEY_NAME_CHARS = 64
+IMPORT_FILES = 60  # and room in a listing for those that the service adds
+IMPORT_BYTES = 2 << 30
+IMPORT_HEADER_BYTES = 1 << 20  # avatar.json, and the start of the Gaussians
+GAUSSIANS = 2_000_000  # of one avatar
+UPLOADS = 64  # under way whose digests are kept
+UPLOAD_KEPT_S = 24 * 3600.0  # without another chunk
+LOG_FILE_BYTES = 1 << 20  # then the next file is begun
 
+# What a client may have
 CLIENTS = 16
 WAITING_JOBS = 64  # of one owner
 WAITING_RENDERS = 8  # of one session
 VIEWS = 64  # of one session that wait for a live frame
 INTERRUPTED_RENDERS = 8  # of one owner: a client that died for good never comes back for its own
-UPLOADS = 64  # under way whose digests are kept
 SERVER_BYTES = 4 * 1024**3  # pixels and poses of all clients together: one may have the largest frames
 JOB_FRAMES = 10_000  # their poses fit one part on control; longer ranges are several jobs
 RENDER_SIZE = 8192  # pixels, width and height
-GAUSSIANS = 2_000_000  # of one avatar
 CREDIT = 16  # frames under way to one client
+SLOTS = 3  # of one client: one being drawn, one being encrypted, one on its way
+CONTROL_QUEUE = 64  # messages that wait in ZeroMQ, each way, for one peer
+FRAMES_QUEUE = 4  # a net under credit
+MALFORMED_BEFORE_IGNORED = 10
+PEERS_REMEMBERED = 1000  # that sent something malformed
+MESSAGES_AT_ONCE = 64  # of one socket, before the others have their turn
+EVENTS_AT_ONCE = 32  # read from the journal for one client and job
 
-NAME_CHARS = 200
-TEXT_CHARS = 4000
-EXPRESSIONS = 512
-
+# How long a client waits
 CONNECT_S = 5.0
 REPLY_S = 10.0
+IMPORT_S = 120.0  # for an avatar folder to be copied and looked at
 PING_S = 2.0
 PINGS_MISSED = 3
 BACK_OFF_S = (0.25, 8.0)  # first and longest wait between tries to connect
+JOB_SILENCE_S = 5.0  # after which it asks whether it missed something
+COME_BACK_S = 60.0  # for a lost server
+LAST_WORDS_S = 0.3  # for what was sent before the connection broke: one socket's end may be seen before
+FAREWELL_S = 0.2
+CLOSE_S = 1.0
+STOP_S = 15.0  # for a server to end
+
+# How long a server waits
+HANDSHAKE_S = 5.0  # for a peer to prove its key
+HEARTBEAT_S = (2.0, 4.0, 6.0)  # ZeroMQ's own: every, answered within, forgotten after
+LINGER_S = 1.0  # for what is still to be sent when it ends
+VANISHED_LIVE_S = 6.0
+VANISHED_STATE_S = 60.0
 PROGRESS_HZ = 10.0  # of one job's events; changes of state are never thinned
+PICTURE_S = 2.0  # between two pictures of one stage
 FRAME_S = 120.0  # a frame that takes so long, opening its avatar included, has hung its worker
 STAGE_SILENCE_S = 120.0  # a stage that says nothing for so long has hung
 CANCEL_COOPERATIVE_S = 3.0
-CANCEL_KILL_S = 4.5
-VANISHED_LIVE_S = 6.0
-VANISHED_STATE_S = 60.0
-MALFORMED_BEFORE_IGNORED = 10
+CANCEL_KILL_S = 4.0  # and effective within 5: a second is left to notice and to tell
+WORKER_SILENCE_S = 15.0  # compiling and loading may keep even a worker's socket thread from answering for some seconds
+WORKER_START_S = 180.0  # to import what it needs, from a cold disk
+WORKER_RESTART_S = (0.1, 30.0)  # before the next try, doubled while starting fails
+WORKER_STARTS = 3  # failed ones, then the service says that it cannot work
+WORKERS_END_S = 2.0  # when the server ends
+FREE_S = 5.0  # for the workers to free memory, before the answer is given without them
+UNUSED_S = 3600.0  # without a request from anybody: then avatars leave the memory
+STREAM_RESTS = 200  # ticks, about 10 s, without work: then its slots go, which take longer to make than a frame
+RETRY_S = 1.0  # after the disk was full
+AVATARS_SHARE = 0.25  # of the device's memory that open avatars may take

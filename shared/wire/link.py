@@ -21,8 +21,6 @@ from .mapped import FEATURE, Maps
 from .messages import Bye, Error, FrameCopied, Hello, Join, Ping, Welcome
 from .sockets import CONTROL, FRAMES, client_socket, connect, receive, send
 
-_FAREWELL_MS = 200
-_LAST_WORDS_MS = 300  # one socket's end may be seen before the other's last message
 _WATCHED = zmq.EVENT_CONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
@@ -104,7 +102,7 @@ class Link:
         self._poller.modify(self._control, zmq.POLLIN | (zmq.POLLOUT if self._unsent else 0))
         ready = self._poll(seconds)
         if any(monitor in ready for monitor in self._monitors):
-            self._control.poll(_LAST_WORDS_MS)  # what was sent before the connection broke comes first
+            self._control.poll(round(1000 * limits.LAST_WORDS_S))  # what was sent before the connection broke comes first
             ready = self._poll(0)
         came = [_receive(self._control)] if ready.get(self._control, 0) & zmq.POLLIN else []
         if ready.get(self._frames, 0) & zmq.POLLIN:
@@ -128,7 +126,7 @@ class Link:
         for one in self._monitors:
             one.close(0)
         self._frames.close(0)
-        self._control.close(_FAREWELL_MS if farewell else 0)
+        self._control.close(round(1000 * limits.FAREWELL_S) if farewell else 0)
 
     def _receive_frame(self) -> Envelope | WireError:
         """A frame; if its pixels lay in mapped memory they are copied now, and the server is told so."""

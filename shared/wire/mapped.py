@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import WireError
+from .limits import RING_KEY_BYTES
 
 FEATURE = "mapped"
 _RING = re.compile(r"ring-\d{1,15}")
-_KEY_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Maps:
     def __init__(self, key_file: Path) -> None:
         """Read the key. Raises `OSError` where that cannot be done: on another computer, or as another user."""
         with key_file.open("rb") as file:
-            self._key = file.read(_KEY_BYTES)
+            self._key = file.read(RING_KEY_BYTES)
         self._folder, self._name = key_file.parent, ""
         self._map: mmap.mmap | None = None
 

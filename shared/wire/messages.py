@@ -20,9 +20,9 @@ Id = Annotated[str, Uuid()]
 MaybeId = Annotated[str, Uuid(or_empty=True)]
 Sha256 = Annotated[str, Hex(64)]
 MaybeSha256 = Annotated[str, Hex(64, or_empty=True)]
-Count = Annotated[int, Range(0, 2**53)]
-Seconds = Annotated[float, Range(0.0, 1e12)]
-Metres = Annotated[float, Range(0.0, 1e6)]
+Count = Annotated[int, Range(0, limits.COUNT)]
+Seconds = Annotated[float, Range(0.0, limits.SECONDS)]
+Metres = Annotated[float, Range(0.0, limits.METRES)]
 Pixels = Annotated[int, Range(1, limits.RENDER_SIZE)]
 Offset = Annotated[int, Range(0, limits.RENDER_SIZE)]
 Names = Annotated[tuple[Name, ...], Length(limits.EXPRESSIONS)]
@@ -51,8 +51,8 @@ class Hello(Message):
 
     kind: ClassVar[str] = "hello"
     session: Id  # one client window, over reconnects
-    major: Annotated[int, Range(0, 1000)] = limits.MAJOR
-    minor: Annotated[int, Range(0, 1000)] = limits.MINOR
+    major: Annotated[int, Range(0, limits.VERSION)] = limits.MAJOR
+    minor: Annotated[int, Range(0, limits.VERSION)] = limits.MINOR
     features: Names = ()
     program: Name = ""  # for people: "Blender 4.5.15"
     token: Name = ""  # of the connection file, only where libzmq has no CURVE
@@ -65,7 +65,7 @@ class Welcome(Message):
     kind: ClassVar[str] = "welcome"
     boot: Id  # another one means that the server was restarted: list everything again
     ticket: Id  # joins the frames socket to this session
-    minor: Annotated[int, Range(0, 1000)] = limits.MINOR
+    minor: Annotated[int, Range(0, limits.VERSION)] = limits.MINOR
     features: Names = ()
     version: Name = ""  # of the package
     mock: bool = False
@@ -171,7 +171,7 @@ class Files(Message):
     """The files, for `FileGet`."""
 
     kind: ClassVar[str] = "files"
-    files: Annotated[tuple[FileInfo, ...], Length(64)] = ()
+    files: Annotated[tuple[FileInfo, ...], Length(limits.FILES)] = ()
 
 
 @dataclass(frozen=True)
@@ -207,9 +207,9 @@ class BuildOptions:
     """How a photo becomes an avatar; the command line's options of the same names."""
 
     texture: Annotated[int, Choice(128, 256, 512)] = 512
-    size: Annotated[int, Range(64, 4096)] = 1024
-    steps: Annotated[int, Range(1, 100_000)] = 150
-    seed: Annotated[int, Range(0, 2**31 - 1)] = 0
+    size: Annotated[int, Range(*limits.BUILD_SIZE)] = 1024
+    steps: Annotated[int, Range(1, limits.BUILD_STEPS)] = 150
+    seed: Annotated[int, Range(0, limits.SEED)] = 0
     show_unseen: bool = False
     device: Annotated[str, Choice("auto", "cpu", "cuda")] = "auto"
 
@@ -233,7 +233,7 @@ class JobSubmit(Message):
     task: Annotated[str, Choice("register", "build")]
     photo: Sha256
     name: Name = ""
-    person: Annotated[int, Range(0, 100)] = 0  # counted from the left; 0: the largest and most central
+    person: Annotated[int, Range(0, limits.PERSON)] = 0  # counted from the left; 0: the largest and most central
     matte: Annotated[str, Choice("auto", "photo", "rembg", "mediapipe")] = "auto"
     registration: MaybeId = ""
     options: BuildOptions = BuildOptions()
@@ -261,7 +261,7 @@ class JobInfo:
     stage: Name = ""
     step: Count = 0
     total: Count = 0
-    eta_s: Annotated[float, Range(-1.0, 1e9)] = -1.0  # -1: not known
+    eta_s: Annotated[float, Range(-1.0, limits.ETA_S)] = -1.0  # -1: not known
     message: Text = ""  # the newest words of its progress
     error_code: Name = ""
     error: Text = ""  # what went wrong and what to do next
@@ -379,7 +379,7 @@ class AvatarInfo:
     name: Name
     created: Seconds  # since the epoch
     gaussians: Count = 0
-    photo_psnr_db: Annotated[float, Range(-1.0, 1000.0)] = -1.0
+    photo_psnr_db: Annotated[float, Range(-1.0, limits.PSNR_DB)] = -1.0
     body_sha256: MaybeSha256 = ""
     size: Count = 0  # bytes on disk
     open: bool = False  # in the render worker's memory
@@ -390,7 +390,7 @@ class Avatars(Message):
     """The newest avatars; only as many as fit one header."""
 
     kind: ClassVar[str] = "avatars"
-    avatars: Annotated[tuple[AvatarInfo, ...], Length(128)] = ()
+    avatars: Annotated[tuple[AvatarInfo, ...], Length(limits.AVATARS)] = ()
 
 
 @dataclass(frozen=True)
@@ -489,7 +489,7 @@ class RenderFrames(Message):
     avatar: Id
     width: Pixels
     height: Pixels
-    first: Annotated[int, Range(-(2**31), 2**31 - 1)] = 0
+    first: Annotated[int, Range(-limits.FRAME_NUMBER - 1, limits.FRAME_NUMBER)] = 0
     pixels: PixelKind = "half"
     expression_names: Names = ()
     name: Name = ""
@@ -533,13 +533,13 @@ class Frame(Message):
     view: MaybeId = ""
     seq: Count = 0
     job: MaybeId = ""
-    number: Annotated[int, Range(-(2**31), 2**31 - 1)] = 0
+    number: Annotated[int, Range(-limits.FRAME_NUMBER - 1, limits.FRAME_NUMBER)] = 0
     near: Metres = 0.0
     far: Metres = 0.0
-    strip: Annotated[int, Range(0, 64)] = 0
-    strips: Annotated[int, Range(1, 64)] = 1
+    strip: Annotated[int, Range(0, limits.STRIPS)] = 0
+    strips: Annotated[int, Range(1, limits.STRIPS)] = 1
     render_ms: Seconds = 0.0
-    notes: Annotated[tuple[Text, ...], Length(8)] = ()  # e.g. expressions that this body does not have
+    notes: Annotated[tuple[Text, ...], Length(limits.FRAME_NOTES)] = ()  # e.g. expressions that this body does not have
 
     def check(self, buffers: Buffers) -> None:
         """The pixels lie inside the picture."""
@@ -583,13 +583,13 @@ class Status(Message):
     memory_used: Count  # bytes that the workers hold, on the GPU if they use one
     memory_total: Count
     uptime_s: Seconds
-    running: Annotated[int, Range(0, 10_000)] = 0  # jobs
-    queued: Annotated[int, Range(0, 10_000)] = 0
-    open_avatars: Annotated[int, Range(0, 10_000)] = 0
+    running: Annotated[int, Range(0, limits.TOLD)] = 0  # jobs
+    queued: Annotated[int, Range(0, limits.TOLD)] = 0
+    open_avatars: Annotated[int, Range(0, limits.TOLD)] = 0
     clients: Annotated[int, Range(0, limits.CLIENTS)] = 0
     mapped: Annotated[int, Range(0, limits.CLIENTS)] = 0  # of the clients, those with frames in mapped memory
     data_folder: Text = ""
-    notes: Annotated[tuple[Text, ...], Length(16)] = ()  # fallbacks said aloud
+    notes: Annotated[tuple[Text, ...], Length(limits.STATUS_NOTES)] = ()  # fallbacks said aloud
 
 
 @dataclass(frozen=True)

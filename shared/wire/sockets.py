@@ -32,8 +32,8 @@ class Channel:
 
 _AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
 
-CONTROL = Channel("control", 64, limits.CONTROL_PART_BYTES, limits.CONTROL_PART_BYTES, 0b01)
-FRAMES = Channel("frames", 4, limits.JOIN_PART_BYTES, limits.FRAME_PART_BYTES, 0b10)
+CONTROL = Channel("control", limits.CONTROL_QUEUE, limits.CONTROL_PART_BYTES, limits.CONTROL_PART_BYTES, 0b01)
+FRAMES = Channel("frames", limits.FRAMES_QUEUE, limits.JOIN_PART_BYTES, limits.FRAME_PART_BYTES, 0b10)
 
 
 def new_context() -> zmq.Context:
@@ -46,12 +46,14 @@ def has_curve() -> bool:
     return bool(zmq.has("curve"))
 
 
-def server_socket(context: zmq.Context, channel: Channel, secret_key: str = "", linger_ms: int = 1000) -> zmq.Socket:
+def server_socket(
+    context: zmq.Context, channel: Channel, secret_key: str = "", linger_s: float = limits.LINGER_S
+) -> zmq.Socket:
     """A ROUTER that is not bound yet. A ZAP handler for `ZAP_DOMAIN` must run before it is; without a key, none.
 
     `secret_key` is the server's CURVE key in Z85; empty only where libzmq has no CURVE.
     """
-    socket = _socket(context, zmq.ROUTER, channel, channel.to_server, linger_ms)
+    socket = _socket(context, zmq.ROUTER, channel, channel.to_server, linger_s)
     socket.set(zmq.ROUTER_MANDATORY, 1)  # an unknown or full peer is an error, not a message lost in silence
     socket.set(zmq.ROUTER_HANDOVER, 1)  # a peer that comes back before its old connection is found dead
     if secret_key:
@@ -72,7 +74,7 @@ def client_socket(context: zmq.Context, channel: Channel, connection: Connection
     socket = _socket(context, zmq.DEALER, channel, channel.to_client, 0)
     socket.set(zmq.IMMEDIATE, 1)  # nothing is queued for a server that is not there
     socket.set(zmq.RECONNECT_IVL, -1)
-    socket.set(zmq.CONNECT_TIMEOUT, int(1000 * limits.CONNECT_S))
+    socket.set(zmq.CONNECT_TIMEOUT, _ms(limits.CONNECT_S))
     socket.set(zmq.ROUTING_ID, b"v" + secrets.token_bytes(15))
     if connection.server_key:
         socket.set(zmq.CURVE_SERVERKEY, connection.server_key.encode())
@@ -128,19 +130,24 @@ def send(socket: zmq.Socket, parts: Sequence[bytes | memoryview | zmq.Frame]) ->
     socket.send(last, zmq.NOBLOCK, copy=False)
 
 
-def _socket(context: zmq.Context, kind: int, channel: Channel, part_bytes: int, linger_ms: int) -> zmq.Socket:
+def _socket(context: zmq.Context, kind: int, channel: Channel, part_bytes: int, linger_s: float) -> zmq.Socket:
     socket = context.socket(kind)
     socket.set(zmq.AFFINITY, channel.io_thread)
-    socket.set(zmq.LINGER, linger_ms)
+    every, answered, forgotten = map(_ms, limits.HEARTBEAT_S)
+    socket.set(zmq.LINGER, _ms(linger_s))
     socket.set(zmq.SNDHWM, channel.queue)
     socket.set(zmq.RCVHWM, channel.queue)
     socket.set(zmq.MAXMSGSIZE, part_bytes + ENCRYPTION_BYTES)
-    socket.set(zmq.HEARTBEAT_IVL, 2000)
-    socket.set(zmq.HEARTBEAT_TIMEOUT, 4000)
-    socket.set(zmq.HEARTBEAT_TTL, 6000)
-    socket.set(zmq.HANDSHAKE_IVL, 5000)
+    socket.set(zmq.HEARTBEAT_IVL, every)
+    socket.set(zmq.HEARTBEAT_TIMEOUT, answered)
+    socket.set(zmq.HEARTBEAT_TTL, forgotten)
+    socket.set(zmq.HANDSHAKE_IVL, _ms(limits.HANDSHAKE_S))
     socket.set(zmq.IPV6, 1)
     return socket
+
+
+def _ms(seconds: float) -> int:
+    return round(1000 * seconds)
 
 
 def _check_keys(connection: Connection) -> None:

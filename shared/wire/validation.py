@@ -11,12 +11,6 @@ import numpy as np
 from . import limits
 from .errors import WireError
 
-LARGEST_ANGLE = 1000.0  # radians; beyond, float32 no longer tells turns apart
-LARGEST_DISTANCE = 10_000.0  # metres, of body and camera
-LARGEST_WEIGHT = 100.0  # of an expression; 1 is the full one
-FOCAL = (1e-3, 1e7)  # pixels
-LARGEST_CENTRE = 1e7  # pixels, of the principal point
-
 _LAST_OF_LENS = np.array((0, 0, 1), np.float32)
 _LAST_OF_PLACE = np.array((0, 0, 0, 1), np.float32)
 _NO_TURN = np.eye(3)
@@ -27,9 +21,9 @@ Buffers = Mapping[str, np.ndarray]
 def check_motion(buffers: Buffers, expression_names: tuple[str, ...]) -> None:
     """Poses [F, 165], places [F, 3], expressions [F, E] that are there. Raises `WireError` with the buffer's name."""
     for name, largest in (
-        ("full_pose", LARGEST_ANGLE),
-        ("transl", LARGEST_DISTANCE),
-        ("expression", LARGEST_WEIGHT),
+        ("full_pose", limits.ANGLE_RAD),
+        ("transl", limits.PLACE_M),
+        ("expression", limits.WEIGHT),
     ):
         if name in buffers:
             _check_size(name, buffers[name], largest)
@@ -52,10 +46,11 @@ def check_cameras(buffers: Buffers) -> None:
 @lru_cache(maxsize=4)  # while a camera stands still, every live frame names it
 def _check_lens(data: bytes) -> None:
     K = np.frombuffer(data, np.float32).reshape(-1, 3, 3)  # pixels
-    _check_size("K", K, FOCAL[1])
+    shortest, longest = limits.FOCAL_PX
+    _check_size("K", K, longest)
     fx, skew, fy, below = K[:, 0, 0], K[:, 0, 1], K[:, 1, 1], K[:, 1, 0]
-    if min(fx.min(), fy.min()) < FOCAL[0]:
-        raise _wrong("K", f"has a focal length outside {FOCAL[0]} to {FOCAL[1]:.0f} pixels")
+    if min(fx.min(), fy.min()) < shortest:
+        raise _wrong("K", f"has a focal length outside {shortest} to {longest:.0f} pixels")
     if np.abs(skew).max() > 1e-6 or below.any() or (K[:, 2] != _LAST_OF_LENS).any():
         raise _wrong("K", "is not [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")
 
@@ -63,7 +58,7 @@ def _check_lens(data: bytes) -> None:
 @lru_cache(maxsize=4)
 def _check_place(data: bytes) -> None:
     world_to_camera = np.frombuffer(data, np.float32).reshape(-1, 4, 4)  # metres
-    _check_size("world_to_camera", world_to_camera, LARGEST_DISTANCE)
+    _check_size("world_to_camera", world_to_camera, limits.PLACE_M)
     turn = world_to_camera[:, :3, :3].astype(np.float64)
     off = np.abs(turn @ turn.transpose(0, 2, 1) - _NO_TURN).max()
     if off > 1e-3 or np.linalg.det(turn).min() < 0 or (world_to_camera[:, 3] != _LAST_OF_PLACE).any():

@@ -7,11 +7,19 @@ import sys
 import pytest
 
 from backend.service.keys import new_pair
-from backend.service.pool import RESTART_S, SILENCE_S, START_S, STARTS_TRIED, Pool
+from backend.service.pool import Pool
 from backend.service.post import Post
 from backend.service.zap import Gate
 from shared.wire.codec import decode
-from shared.wire.limits import CANCEL_KILL_S, FRAME_S, PING_S
+from shared.wire.limits import (
+    CANCEL_KILL_S,
+    FRAME_S,
+    PING_S,
+    WORKER_RESTART_S,
+    WORKER_SILENCE_S,
+    WORKER_START_S,
+    WORKER_STARTS,
+)
 from shared.wire.sockets import CONTROL, ZAP_DOMAIN, bind, new_context, server_socket
 from tests.service.clock import FakeClock
 from tests.service.serving import FAKE_WORKER, until
@@ -27,7 +35,7 @@ class Watched:
         keys, self.context, self.clock, self.lost = set(), new_context(), FakeClock(), []
         self.gate = Gate(self.context, {ZAP_DOMAIN.encode(): keys})
         pair = new_pair()
-        self.socket = server_socket(self.context, CONTROL, pair.secret, linger_ms=0)
+        self.socket = server_socket(self.context, CONTROL, pair.secret, linger_s=0)
         endpoint = f"tcp://127.0.0.1:{bind(self.socket, '127.0.0.1')}"
         self.pool = Pool(Post(self.socket), command, endpoint, pair.public, data, self.clock, keys)
         self.pool.lost = lambda worker, reason: self.lost.append((worker.role, reason))
@@ -68,15 +76,15 @@ def test_19_a_worker_that_is_silent_for_too_long_is_killed_and_replaced(watch):
     watched = watch()
     build, render = until(watched.ready)
     os.kill(build.process.pid, signal.SIGSTOP)
-    watched.clock.pass_(SILENCE_S - 1)
+    watched.clock.pass_(WORKER_SILENCE_S - 1)
     watched.pool.tick()
     until(lambda: watched.listen() or render.heard == watched.clock())
     assert not watched.lost
     watched.clock.pass_(2)
     watched.pool.tick()
-    assert watched.lost == [("build", f"it gave no sign of life for {SILENCE_S + 1:.0f} s")]
+    assert watched.lost == [("build", f"it gave no sign of life for {WORKER_SILENCE_S + 1:.0f} s")]
     assert build.process.returncode == -signal.SIGKILL
-    watched.clock.pass_(RESTART_S[0])
+    watched.clock.pass_(WORKER_RESTART_S[0])
     assert {worker.process.pid for worker in until(watched.ready)} & {build.process.pid, render.process.pid} == {
         render.process.pid
     }
@@ -136,19 +144,19 @@ def test_38_hours_that_a_laptop_slept_kill_no_worker_that_answers(watch):
 
 def test_starting_is_tried_again_ever_more_rarely_and_then_told(watch):
     watched = watch(DIES_AT_ONCE)
-    for tried in range(1, STARTS_TRIED + 1):
+    for tried in range(1, WORKER_STARTS + 1):
         assert not watched.pool.trouble("build")
         until(lambda tried=tried: watched.pool.tick() or len(watched.lost) == 2 * tried)
         watched.pool.tick()
         assert not watched.pool.workers()
-        watched.clock.pass_(RESTART_S[0] * 2**tried)
+        watched.clock.pass_(WORKER_RESTART_S[0] * 2**tried)
     assert "does not start" in watched.pool.trouble("build")
     assert set(watched.lost) == {(role, "it ended with exit code 3") for role in ("build", "render")}
 
 
 def test_a_worker_that_never_gets_ready_is_replaced(watch):
     watched = watch(NEVER_READY)
-    watched.clock.pass_(START_S + 1)
+    watched.clock.pass_(WORKER_START_S + 1)
     watched.pool.tick()
     assert len(watched.lost) == 2
 

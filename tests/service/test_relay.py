@@ -18,12 +18,12 @@ from backend.service.relay import Relay
 from backend.service.renders import Renders
 from backend.service.same_host import SameHost
 from backend.service.sessions import Session, Sessions
-from backend.service.slots import SLOTS
 from backend.service.work import WorkFrame, WorkRender
 from shared.wire import limits
 from shared.wire.calls import new_id
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
+from shared.wire.limits import SLOTS
 from shared.wire.messages import Frame, FrameCopied, JobInfo, RenderCredit
 from tests.service.clock import FakeClock
 from tests.service.serving import PATIENCE_S, motion, render_frames, render_live, until

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from backend.service.budget import Budget
-from backend.service.slots import SLOTS, Loan, Slots, sweep
+from backend.service.slots import Loan, Slots, sweep
 from shared.wire import limits
 from shared.wire.errors import WireError
 from shared.wire.mapped import Maps
@@ -79,7 +79,7 @@ class Readers(RuleBasedStateMachine):
     @invariant()
     def one_ring_at_most_and_three_slots(self):
         assert len(list(self.folder.glob("ring-[0-9]*"))) <= 1 + bool(self.old)
-        assert len(self.drawn) + len(self.sent) <= SLOTS
+        assert len(self.drawn) + len(self.sent) <= limits.SLOTS
 
     def teardown(self):
         for slot, _, _ in self.drawn + self.old:
@@ -112,7 +112,7 @@ def test_15_a_frame_too_large_for_the_disk_is_an_error_and_leaves_no_ring(tmp_pa
 
 
 def test_24_all_clients_together_have_so_much_memory_and_no_more(tmp_path, monkeypatch):
-    monkeypatch.setattr(limits, "SERVER_BYTES", 2 * SLOTS * 1000)
+    monkeypatch.setattr(limits, "SERVER_BYTES", 2 * limits.SLOTS * 1000)
     budget = Budget()
     one, two, three = (Slots(tmp_path, budget) for _ in range(3))
     first = one.take(1000)

@@ -293,7 +293,7 @@ def test_questions_under_way_fail_when_the_connection_breaks():
 
 def test_the_last_answer_of_a_server_that_ends_is_heard(monkeypatch):
     """`vivant serve --stop` told of a broken connection now and then: the frames socket's end overtook the answer."""
-    monkeypatch.setattr("shared.wire.link._LAST_WORDS_MS", 1000 * PATIENCE_S)
+    monkeypatch.setattr("shared.wire.limits.LAST_WORDS_S", PATIENCE_S)
 
     def answer(envelope):
         frames.cut()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from shared.wire import messages as m
 from shared.wire.codec import Envelope, decode, encode
 from shared.wire.errors import WireError
-from shared.wire.validation import FOCAL, LARGEST_ANGLE, LARGEST_DISTANCE, LARGEST_WEIGHT
+from shared.wire.limits import ANGLE_RAD, FOCAL_PX, PLACE_M, WEIGHT
 
 ID = "00000000-0000-4000-8000-000000000000"
 
@@ -48,7 +48,7 @@ def test_row_31_a_number_that_cannot_be_is_refused_wherever_it_stands(name, numb
 
 @pytest.mark.parametrize(
     ("name", "largest"),
-    [("full_pose", LARGEST_ANGLE), ("transl", LARGEST_DISTANCE), ("expression", LARGEST_WEIGHT)],
+    [("full_pose", ANGLE_RAD), ("transl", PLACE_M), ("expression", WEIGHT)],
 )
 def test_row_31_the_largest_numbers_pass_and_the_next_do_not(name, largest):
     buffers = motion()
@@ -59,7 +59,7 @@ def test_row_31_the_largest_numbers_pass_and_the_next_do_not(name, largest):
 
 
 @pytest.mark.parametrize(
-    "focal", [0, -500, np.nextafter(np.float32(FOCAL[0]), np.float32(0)), np.float32(FOCAL[1]) * 1.1]
+    "focal", [0, -500, np.nextafter(np.float32(FOCAL_PX[0]), np.float32(0)), np.float32(FOCAL_PX[1]) * 1.1]
 )
 def test_row_31_a_focal_length_that_cannot_be_is_refused(focal):
     buffers = motion()
