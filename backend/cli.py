@@ -261,6 +261,8 @@ def _fail(sentence: str) -> int:
 
 
 def _way_on(arguments: argparse.Namespace, words: list[str]) -> str:
+    if arguments.command == "demo":
+        return f"What is done is kept. Go on with: vivant {shlex.join(words)}"
     if arguments.command != "build":
         return "Finished files stay; the same command starts again."
     again = words if arguments.resume else [*words, "--resume"]

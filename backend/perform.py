@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib import resources
@@ -14,7 +15,7 @@ from backend.album import portrait_camera
 from backend.atomic import ensure_writable, written_whole
 from backend.avatar.files import load_avatar
 from backend.body.model import BodyModel
-from backend.pipeline import BuildSettings, build
+from backend.pipeline import BuildSettings, build, sha256
 from backend.progress import Event, Progress, silent
 from backend.raster.splats import choose_device
 from backend.raster.warm_up import warm_up
@@ -29,6 +30,8 @@ from shared.motion_files import load_motion
 from shared.talking import talking_motion
 
 DEMO_SECONDS, DEMO_FPS, DEMO_SIZE = 6.0, 25.0, 1024
+LAST = "report.html"
+"""Of the demo's files: a folder that has it is finished."""
 FORMATS = ("png", "exr", "mp4")
 
 
@@ -77,15 +80,20 @@ def render(folder: Path, motion: Path, out: Path, settings: RenderSettings, *, p
 def demo(out: Path, *, full_body: bool = False, progress: Progress = silent) -> list[Path]:
     """Build the example photo's avatar and let it talk; returns what was made, the avatar folder first.
 
-    If `out` holds an avatar already, `out`-2 is taken, or the next free number.
+    An earlier run of the same example that was interrupted goes on. If `out` holds another avatar or a finished demo,
+    `out`-2 is taken, or the next free number.
 
     Raises:
         VivantError: the folder cannot be written to.
     """
-    out = next(folder for folder in _numbered(out) if not (folder / "avatar").exists())
     name = "full_body.png" if full_body else "astronaut.png"
     with resources.as_file(resources.files("backend.examples") / name) as photo:
-        avatar_folder = build(photo, out / "avatar", BuildSettings(resume=True), progress=progress)
+        out = next(folder for folder in _numbered(out) if _is_free(folder, sha256(photo)))
+        avatar_folder = out / "avatar"
+        if any(out.glob("avatar*")):
+            progress(Event("demo", 0, 1, f"Going on in {out}, where an earlier run stopped."))
+        if not avatar_folder.exists():
+            build(photo, avatar_folder, BuildSettings(resume=True), progress=progress)
     model = BodyModel.load()
     avatar = load_avatar(avatar_folder, model)
     motion = talking_motion(DEMO_SECONDS, DEMO_FPS)
@@ -94,11 +102,21 @@ def demo(out: Path, *, full_body: bool = False, progress: Progress = silent) -> 
     video = out / "talk.mp4"
     write_mp4(video, _play(avatar, model, placed, [camera], range(len(placed)), "auto", progress), placed.fps)
     results = [avatar_folder, video]
-    for source, target in (("preview.png", "still.png"), ("turn.png", "turn.png"), ("report.html", "report.html")):
+    for source, target in (("preview.png", "still.png"), ("turn.png", "turn.png"), ("report.html", LAST)):
         results.append(out / target)
         with written_whole(results[-1]) as path:
             path.write_bytes((avatar_folder / source).read_bytes())
     return results
+
+
+def _is_free(folder: Path, photo_sha256: str) -> bool:
+    """Whether no demo of this photo was finished in `folder`, and no other avatar lies there."""
+    if (folder / LAST).exists():
+        return False
+    about = folder / "avatar" / "avatar.json"
+    if not about.exists():
+        return not about.parent.exists()
+    return json.loads(about.read_text(encoding="utf-8")).get("photo_sha256") == photo_sha256
 
 
 def _numbered(folder: Path) -> Iterator[Path]:

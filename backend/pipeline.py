@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from backend.album import write_album
 from backend.atomic import ensure_writable, keep_names
 from backend.avatar.files import save_avatar
-from backend.body.model import BodyModel
+from backend.body.model import OPEN_BODY_SHA256, BodyModel
 from backend.checkpoint import load_observations, save_observations
 from backend.photo.observe import observe
 from backend.progress import Event, Progress, silent
+from backend.raster.splats import choose_device, provider_name
 from backend.raster.warm_up import warm_up
 from backend.registration.files import load_registration, save_registration
 from backend.registration.fit import dress, register
@@ -28,7 +31,7 @@ from backend.training.settings import TrainingSettings
 from backend.training.train import train
 from shared.errors import VivantError
 
-VERSION = 2
+VERSION = 3
 """Of what a stage writes: checkpoints of another version are not continued."""
 
 
@@ -61,7 +64,8 @@ def build(photo: Path, out: Path, settings: BuildSettings, *, progress: Progress
     Raises:
         VivantError: the photo, the body, the registration or the folder cannot be used.
     """
-    work = _workplace(photo, out, settings)
+    work, photo_sha256 = _workplace(photo, out, settings), sha256(photo)
+    device = choose_device(settings.training.device, progress)
     clock = Clock()
     with clock.stage("kernels"):
         warm_up(progress)
@@ -71,8 +75,10 @@ def build(photo: Path, out: Path, settings: BuildSettings, *, progress: Progress
     with clock.stage("registration"):
         registration = registered(observations, model, work, settings, progress)
     with clock.stage("training"):
-        trained = train(observations, registration, model, settings.training, progress=progress)
-    avatar = replace(trained.avatar, info=_provenance(observations, model, settings, trained.photo_psnr, clock))
+        training = replace(settings.training, device=device.type)
+        trained = train(observations, registration, model, training, progress=progress)
+    told = {"photo_sha256": photo_sha256, "photo_psnr_db": round(trained.photo_psnr, 2)}
+    avatar = replace(trained.avatar, info=told | _provenance(observations, model, settings, device))
     with clock.stage("pictures"):
         write_album(work, observations, avatar, model, trained.losses, clock.seconds, progress)
     save_avatar(work, replace(avatar, info={**avatar.info, "seconds": dict(clock.seconds)}))
@@ -167,6 +173,11 @@ def _workplace(photo: Path, out: Path, settings: BuildSettings) -> Path:
     return work
 
 
+def sha256(path: Path) -> str:
+    """A file's name for its content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _fingerprint(photo: Path, settings: BuildSettings) -> str:
     """Of the inputs that the checkpoints depend on: photo, person, matte, body, and the fit or posture given."""
     digest = hashlib.sha256(json.dumps([VERSION, settings.person, settings.matte]).encode())
@@ -183,17 +194,25 @@ def _fingerprint(photo: Path, settings: BuildSettings) -> str:
 
 
 def _provenance(
-    observations: Observations, model: BodyModel, settings: BuildSettings, photo_psnr: float, clock: Clock
-) -> dict:
-    """What `avatar.json` says of how the avatar came to be."""
-    choices = {**asdict(settings.training), "labels": "none", "person": settings.person, "matte": settings.matte}
+    observations: Observations, model: BodyModel, settings: BuildSettings, device: torch.device
+) -> dict[str, Any]:
+    """How the avatar came to be: what was asked for, who did what, and the licence of every model that touched it."""
+    body = "open body" if model.sha256 == OPEN_BODY_SHA256 else "brought by the user"
     return {
-        "settings": choices,
-        "providers": dict(observations.providers),
-        "licences": {"body": model.licence, "mediapipe": "Apache-2.0"},
+        "settings": {
+            **asdict(settings.training),
+            "device": device.type,
+            "labels": "none",
+            "person": settings.person,
+            "matte": settings.matte,
+        },
+        "providers": {
+            **observations.providers,
+            "body": f"{body}, {model.sha256[:12]}",
+            "drawing": provider_name(device),
+        },
+        "licences": {**observations.licences, "body": model.licence},
         "notes": list(observations.notes),
-        "photo_psnr_db": round(photo_psnr, 2),
-        "seconds": dict(clock.seconds),
     }
 
 

@@ -42,6 +42,7 @@ class Observations:
     left_hand: Landmarks  # 21 MediaPipe hand landmarks, the person's left
     right_hand: Landmarks  # 21
     providers: dict[str, str] = field(default_factory=dict)  # e.g. {"matte": "mediapipe 0.10.21 + pymatting 1.1"}
+    licences: dict[str, str] = field(default_factory=dict)  # the same keys -> the licence of the models used
     notes: tuple[str, ...] = ()  # plain sentences for the user: choices made, parts not seen
 
 

@@ -28,7 +28,7 @@ def observations():
     )
 
 
-@pytest.mark.parametrize("change", [{}, {"focal": None, "notes": (), "providers": {}}])
+@pytest.mark.parametrize("change", [{}, {"focal": None, "notes": (), "providers": {}, "licences": {"matte": "MIT"}}])
 def test_what_is_saved_is_loaded(observations, tmp_path, change):
     saved = replace(observations, **change)
     save_observations(tmp_path / "observations.npz", saved)

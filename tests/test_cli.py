@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from backend import cli, commands
+from backend import cli, commands, perform
 from backend.cli import DONE, FAILED, INTERRUPTED, WRONG_USAGE, main
+from backend.pipeline import sha256
 from shared.talking import talking_motion
 from tests.conftest import EXAMPLES
 
+JSON = "--progress json"
+DEMO = ("avatar", "talk.mp4", "still.png", "turn.png", "report.html")
 TINY = ["--texture", "128", "--size", "128", "--steps", "2"]
 
 
@@ -194,6 +198,39 @@ def test_render_draws_the_frames_asked_for(avatar, tmp_path, capsys):
     assert capsys.readouterr().out == f"{tmp_path / 'frames'}\n"
     assert sorted(path.name for path in (tmp_path / "frames").iterdir()) == ["000002.png", "000003.png"]
     assert Image.open(tmp_path / "frames" / "000002.png").size == (64, 48)
+
+
+def interrupted_demo(folder, stage):
+    """A demo that got a Ctrl-C in this stage: exit code, and all that it said."""
+    command = [sys.executable, "-m", "backend.cli", "demo", "--out", str(folder), "--progress", "json"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    with child:
+        told = ""
+        for line in child.stderr:
+            if f'"stage": "{stage}"' in line and stage not in told:
+                child.send_signal(signal.SIGINT)
+            told += line
+    return child.returncode, told
+
+
+def test_a_demo_interrupted_in_its_video_goes_on_where_it_was(avatar, tmp_path, monkeypatch, capsys):
+    """Once it took the finished avatar for somebody else's, and built all anew in another folder."""
+    folder = tmp_path / "demo"
+    shutil.copytree(avatar[0], folder / "avatar")
+    about = json.loads((folder / "avatar" / "avatar.json").read_text(encoding="utf-8"))
+    about["photo_sha256"] = sha256(EXAMPLES / "astronaut.png")
+    (folder / "avatar" / "avatar.json").write_text(json.dumps(about), encoding="utf-8")
+    code, told = interrupted_demo(folder, "render")
+    assert code == INTERRUPTED and "Traceback" not in told and told.endswith(f"vivant demo --out {folder} {JSON}\n")
+    assert [path.name for path in folder.iterdir()] == ["avatar"]
+
+    monkeypatch.setattr(perform, "DEMO_SECONDS", 0.2)
+    assert main(["demo", "--out", str(folder)]) == DONE
+    shown = capsys.readouterr()
+    assert f"Going on in {folder}" in shown.err and "training" not in shown.err
+    assert sorted(path.name for path in folder.iterdir()) == sorted(DEMO) and list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_motion_with_nan_is_refused_and_nothing_stays(avatar, tmp_path, capsys):

@@ -8,6 +8,7 @@ import OpenEXR
 import pytest
 from PIL import Image
 
+from backend import perform
 from backend.album import person_centre, photo_pose, photo_view, portrait_camera
 from backend.avatar.files import load_avatar, save_avatar
 from backend.perform import RenderSettings, render
@@ -48,6 +49,25 @@ def motion(tmp_path_factory):
     path = tmp_path_factory.mktemp("motion") / "talk.npz"
     talking_motion(0.5, 10.0).save(path)  # five frames
     return path
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({}, True),
+        ({"avatar.1234.partial/observations.npz": ""}, True),
+        ({"avatar/avatar.json": '{"photo_sha256": "mine"}'}, True),
+        ({"avatar/avatar.json": '{"photo_sha256": "mine"}', "report.html": ""}, False),
+        ({"avatar/avatar.json": '{"photo_sha256": "another"}'}, False),
+        ({"avatar/avatar.json": "{}"}, False),
+        ({"avatar/notes.txt": ""}, False),
+    ],
+)
+def test_a_demo_goes_on_in_its_own_unfinished_folder_alone(tmp_path, files, free):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert perform._is_free(tmp_path, "mine") is free
 
 
 def test_frames_become_numbered_pictures(folder, motion, tmp_path):

@@ -21,7 +21,7 @@ from backend.evaluation.sheet import Row, row
 from backend.evaluation.sources import Source, fitted_source, true_source
 from backend.evaluation.truth import TruthSubject, load_truth
 from backend.progress import Event, Progress, silent
-from backend.raster.splats import choose_device
+from backend.raster.splats import choose_device, provider_name
 from backend.rendering.render import render_frames
 from backend.stages import Frame
 from backend.training.settings import TrainingSettings
@@ -69,6 +69,7 @@ def evaluate(
         "registration": registration,
         **asdict(settings),
         "device": device.type,
+        "drawing": provider_name(device),
         "body_sha256": model.sha256,
         "perceptual": {metric.name: metric.provider for metric in perceptual_metrics() if metric.available},
         "seconds": round(time.monotonic() - started, 1),

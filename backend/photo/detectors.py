@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 MEDIAPIPE = f"mediapipe {importlib.metadata.version('mediapipe')}"
+MEDIAPIPE_LICENCE = "Apache-2.0 (MediaPipe's models)"
 
 
 @dataclass(frozen=True)

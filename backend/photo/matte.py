@@ -14,7 +14,7 @@ import numpy as np
 from shared.errors import VivantError
 
 from .crops import Box
-from .detectors import MEDIAPIPE
+from .detectors import MEDIAPIPE, MEDIAPIPE_LICENCE
 from .matting import Knowledge, alpha_from_prior, foreground_colours
 from .regions import Scene, gaps, other_people, skeleton, unsure_band
 
@@ -22,6 +22,12 @@ REMBG_MODEL = "birefnet-general"
 MAX_MATTING_PIXELS = 1_000_000
 MIN_SHARE, MAX_SHARE = 0.15, 0.9  # of the person's box that a believable matte fills
 PROVIDERS = ("auto", "photo", "rembg", "mediapipe")
+LICENCES = {
+    "photo": "none: the photo brought its own matte",
+    "rembg": "MIT (BiRefNet's weights, as their model page says)",
+    "mediapipe": MEDIAPIPE_LICENCE,
+}
+"""Of the models behind each provider."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Matte:
     alpha: np.ndarray  # [H, W] float32
     foreground: np.ndarray  # [H, W, 3] uint8
     provider: str
+    licence: str
     notes: tuple[str, ...] = ()
 
 
@@ -69,7 +76,7 @@ def given_matte(alpha: np.ndarray, straight: np.ndarray, scene: Scene) -> Matte:
         VivantError: it does not show the person.
     """
     alpha = keep_touching(alpha, skeleton(scene))
-    return Matte(alpha, straight, "the photo's alpha channel", _doubts(alpha, scene))
+    return Matte(alpha, straight, "the photo's alpha channel", LICENCES["photo"], _doubts(alpha, scene))
 
 
 def made_matte(provider: str, scene: Scene) -> Matte:
@@ -87,7 +94,7 @@ def made_matte(provider: str, scene: Scene) -> Matte:
     notes = _doubts(alpha, scene)
     colours = scene.rgb.copy()
     colours[window] = foreground_colours(scene.rgb[window].astype(np.float64) / 255, alpha[window])
-    return Matte(alpha, colours, matte_providers()[provider], notes)
+    return Matte(alpha, colours, matte_providers()[provider], LICENCES[provider], notes)
 
 
 def keep_touching(alpha: np.ndarray, seed: np.ndarray) -> np.ndarray:

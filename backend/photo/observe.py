@@ -13,7 +13,7 @@ from shared.errors import VivantError
 
 from .crops import Box
 from .decode import Photo, read_photo
-from .detectors import MEDIAPIPE, Detectors
+from .detectors import MEDIAPIPE, MEDIAPIPE_LICENCE, Detectors
 from .landmarks import Measured, measure
 from .matte import Matte, choose_provider, given_matte, made_matte
 from .people import Person, choose_person, find_people, torso_length
@@ -81,6 +81,7 @@ def _observations(
         left_hand=_scaled(measured.left_hand, scale),
         right_hand=_scaled(measured.right_hand, scale),
         providers={"landmarks": MEDIAPIPE, "matte": cut_out.provider},
+        licences={"landmarks": MEDIAPIPE_LICENCE, "matte": cut_out.licence},
         notes=tuple(note for note in (choice, *photo.notes, *measured.notes, *cut_out.notes) if note),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import version
 
 import torch
 from torch import Tensor
@@ -73,6 +74,13 @@ def choose_device(requested: str, progress: Progress = silent) -> torch.device:
         )
     progress(Event("device", 1, 1, f"Computing on the CPU: {obstacle}."))
     return torch.device("cpu")
+
+
+def provider_name(device: torch.device) -> str:
+    """Who draws on a device that `choose_device` gave, with the version."""
+    if device.type == "cuda":
+        return f"gsplat {version('gsplat')} on {torch.cuda.get_device_name(device)}"
+    return f"numba {version('numba')} on the CPU"
 
 
 def _cuda_obstacle() -> str | None:

@@ -1,5 +1,6 @@
 """The matte on a drawn figure whose alpha is known, and the choice of its provider."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +45,7 @@ def drawn():
 def test_gap_between_arm_and_torso_is_cut(drawn):
     scene, alpha = drawn
     matte = made_matte("mediapipe", scene)
+    assert "Apache-2.0" in matte.licence
     both = (matte.alpha > 0.5) & (alpha > 0.5)
     assert both.sum() / ((matte.alpha > 0.5) | (alpha > 0.5)).sum() > 0.95
     assert matte.alpha[100:160, 135:142].mean() < 0.1
@@ -82,6 +84,7 @@ def test_given_matte_must_show_the_person(drawn):
     scene, alpha = drawn
     matte = given_matte(alpha.astype(np.float32), scene.rgb, scene)
     assert np.array_equal(matte.foreground, scene.rgb) and "alpha channel" in matte.provider
+    assert matte.licence.startswith("none")
     with pytest.raises(VivantError, match="misses the person"):
         given_matte((1 - alpha).astype(np.float32), scene.rgb, scene)
 
@@ -99,3 +102,50 @@ def test_provider_choice(monkeypatch, tmp_path):
     assert choose_provider("auto", False) == "mediapipe"  # never a download nobody asked for
     (tmp_path / "birefnet-general.onnx").touch()
     assert choose_provider("auto", False) == "rembg"
+
+
+REMBG = """
+from PIL import Image
+
+def new_session(name):
+    if name != "birefnet-general":
+        raise ConnectionError("no such model")
+    return name
+
+def remove(image, session=None, only_mask=False):
+    assert session == "birefnet-general" and only_mask
+    return image.convert("RGB").getchannel("R").point(lambda red: 255 * (red > 130))
+"""
+"""What we use of the package, with a session that takes whatever is red for the person."""
+
+
+@pytest.fixture
+def rembg(tmp_path, monkeypatch):
+    """A package of that name, found, imported and named as an installed one is."""
+    for path, text in (
+        ("rembg.py", REMBG),
+        ("rembg-2.0.69.dist-info/METADATA", "Name: rembg\nVersion: 2.0.69\n"),
+        ("birefnet-general.onnx", ""),
+    ):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("rembg", None)
+
+
+def test_rembg_cuts_out_the_person_alone_where_it_is_installed(rembg, drawn):
+    scene, alpha = drawn
+    rgb = scene.rgb.copy()
+    rgb[200:, 180:] = [200, 60, 50]  # somebody else in red, far from the prior
+    assert choose_provider("auto", False) == "rembg"
+    matte = made_matte("rembg", replace(scene, rgb=rgb))
+    assert np.abs(matte.alpha - alpha).mean() < 0.01 and matte.alpha[200:, 180:].max() == 0
+    assert matte.provider == "rembg 2.0.69 birefnet-general" and "MIT" in matte.licence
+
+
+def test_weights_that_cannot_be_fetched_are_said(rembg, drawn, monkeypatch):
+    monkeypatch.setattr("backend.photo.matte.REMBG_MODEL", "birefnet-massive")
+    with pytest.raises(VivantError, match=r"cannot fetch .* Put it at .*birefnet-massive\.onnx"):
+        made_matte("rembg", drawn[0])
