@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,18 @@ Reply = Callable[[Session, Envelope, Message, Buffers], None]
 Refuse = Callable[[Session, Envelope, Exception], None]
 
 
+Read = Callable[[], tuple[Message, Buffers]]
+
+
+@dataclass
+class _Line:
+    """What one client asked for, in order."""
+
+    session: Session
+    waiting: deque[tuple[Envelope, Read]] = field(default_factory=deque)
+    reading: bool = False
+
+
 class Downloads:
     """Reads beside the loop, for a file must be hashed before its first chunk is sent."""
 
@@ -31,30 +45,62 @@ class Downloads:
         self._jobs, self._journal, self._library = data / "jobs", journal, library
         self._background, self._reply, self._refuse = background, reply, refuse
         self._hashes = Hashes()
+        self._lines: dict[str, _Line] = {}  # by session
 
     def list(self, session: Session, envelope: Envelope) -> None:
         """Answer `FilesList`."""
         asked = envelope.message
         assert isinstance(asked, FilesList)
         folder = self._folder(session.owner, asked.owner)
-        self._background.run(
-            lambda: Files(tuple(self._hashes.info(path) for path in listed(folder)[: limits.FILES])),
-            lambda files: self._reply(session, envelope, files, {}),
-            lambda error: self._refuse(session, envelope, error),
-        )
+        self._line_up(session, envelope, lambda: (self._files(folder), {}))
 
     def get(self, session: Session, envelope: Envelope) -> None:
         """Answer `FileGet`."""
         asked = envelope.message
         assert isinstance(asked, FileGet)
         folder = self._folder(session.owner, asked.owner)
-        self._background.run(
-            lambda: self._chunk(folder, asked),
-            lambda chunk: self._reply(session, envelope, chunk[0], {"data": chunk[1]}),
-            lambda error: self._refuse(session, envelope, error),
-        )
+        self._line_up(session, envelope, lambda: self._chunk(folder, asked))
 
-    def _chunk(self, folder: Path, asked: FileGet) -> tuple[FileChunk, np.ndarray]:
+    def tick(self) -> None:
+        """Go on with clients whose last chunk has left."""
+        for session_id, line in list(self._lines.items()):
+            self._go_on(line)
+            if not line.waiting and not line.reading:
+                del self._lines[session_id]
+
+    def drop(self, session: Session) -> None:
+        """It has gone: nothing more is read for it."""
+        if line := self._lines.get(session.id):
+            line.waiting.clear()
+
+    def _line_up(self, session: Session, envelope: Envelope, read: Read) -> None:
+        line = self._lines.setdefault(session.id, _Line(session))
+        line.waiting.append((envelope, read))
+        self._go_on(line)
+
+    def _go_on(self, line: _Line) -> None:
+        """Read the next answer, if none of this client is being read or on its way: so much it takes of the memory."""
+        if not line.waiting or line.reading or not line.session.takes:
+            return
+        envelope, read = line.waiting.popleft()
+        line.reading = True
+
+        def done(answer: tuple[Message, Buffers]) -> None:
+            line.reading = False
+            self._reply(line.session, envelope, *answer)
+            self._go_on(line)
+
+        def failed(error: Exception) -> None:
+            line.reading = False
+            self._refuse(line.session, envelope, error)
+            self._go_on(line)
+
+        self._background.run(read, done, failed)
+
+    def _files(self, folder: Path) -> Files:
+        return Files(tuple(self._hashes.info(path) for path in listed(folder)[: limits.FILES]))
+
+    def _chunk(self, folder: Path, asked: FileGet) -> tuple[FileChunk, Buffers]:
         path = next((path for path in listed(folder) if path.name == asked.name), None)
         if path is None:
             raise WireError("unknown_file", f"There is no file called {asked.name!r}. List the files again.", "name")
@@ -62,7 +108,7 @@ class Downloads:
         with path.open("rb") as file:
             file.seek(asked.offset)
             data = file.read(limits.CHUNK_BYTES)
-        return FileChunk(info.sha256, info.size, asked.offset), np.frombuffer(data, "u1")
+        return FileChunk(info.sha256, info.size, asked.offset), {"data": np.frombuffer(data, "u1")}
 
     def _folder(self, owner: str, wanted: str) -> Path:
         """Of an avatar, or of a finished register job."""

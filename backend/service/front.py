@@ -74,7 +74,12 @@ class Front:
             answer = handle(parcel, envelope)
         except Exception as error:  # whatever a client asks, the server lives on
             answer = as_message(error)
-        if answer is not None:
+        if answer is None:
+            return
+        session = self._sessions.at(parcel) if post is self._control else None
+        if session is not None:
+            self._sessions.send(session, answer, re=envelope.id)
+        else:
             post.send(parcel.routing, Envelope(answer, re=envelope.id))
 
     def _on_control(self, parcel: Parcel, envelope: Envelope) -> Message | None:

@@ -88,6 +88,7 @@ class House:
         self._unheard: list[tuple[Worker, Envelope]] = []
         self._retry_at = 0.0
         pool.lost = self._lost
+        sessions.freed.append(self._downloads.drop)
 
     def answer_through(self, front: Front) -> None:
         """Where answers go that take their time."""
@@ -97,8 +98,8 @@ class House:
         """Who answers what."""
         return {
             m.AssetPut: self._assets.put,
-            m.FilesList: self._downloads.list,
-            m.FileGet: self._downloads.get,
+            m.FilesList: later(self._downloads.list),
+            m.FileGet: later(self._downloads.get),
             m.JobSubmit: self._jobs.submit,
             m.JobCancel: self._jobs.cancel,
             m.JobResume: self._jobs.resume,
@@ -111,14 +112,14 @@ class House:
             m.AvatarClose: self._avatars.close,
             m.AvatarRename: self._avatars.rename,
             m.AvatarDelete: self._avatars.delete,
-            m.AvatarImport: self._avatars.adopt,
+            m.AvatarImport: later(self._avatars.adopt),
             m.RenderLive: self.relay.live,
             m.RenderStop: self.relay.stop,
             m.RenderFrames: self._jobs.render,
             m.RenderCredit: self.relay.credit,
             m.FrameCopied: self.relay.copied,
             m.StatusGet: self._status.get,
-            m.MemoryFree: self._status.free,
+            m.MemoryFree: later(self._status.free),
             m.ServerStop: stop,
         }
 
@@ -155,13 +156,26 @@ class House:
         with self._trouble_told():
             for _ in range(len(self._unheard)):
                 self._take_in(*self._unheard.pop(0))
-            for room in (self._foreman, self._ledger, self._replays, self._avatars, self._status, self.relay):
+            for room in (
+                self._foreman,
+                self._ledger,
+                self._replays,
+                self._downloads,
+                self._avatars,
+                self._status,
+                self.relay,
+            ):
                 room.tick()
             self._status.trouble, self._retry_at = "", 0.0
 
+    def pending(self) -> bool:
+        """Whether something waits for a socket or a slot, which nobody announces."""
+        return self.relay.pending() or self._sessions.pending()
+
     def pump(self) -> None:
-        """Frames alone."""
+        """Answers and frames alone."""
         with self._trouble_told():
+            self._sessions.flush()
             self.relay.pump()
 
     @contextmanager
@@ -206,7 +220,28 @@ class House:
             self._avatars.lost(worker)
 
     def _reply(self, session: Session, envelope: Envelope, message: Message, buffers: Buffers) -> None:
+        session.asked -= 1
         self._front.reply(session, envelope, message, buffers)
 
     def _refuse(self, session: Session, envelope: Envelope, error: Exception) -> None:
+        session.asked -= 1
         self._front.refuse(session, envelope, error)
+
+
+def later(handler: Handler) -> Handler:
+    """A handler whose answers may take their time, for so many requests of one client at once."""
+
+    def bounded(session: Session, envelope: Envelope) -> Message | None:
+        if session.asked >= limits.REQUESTS:
+            raise WireError("busy", f"{limits.REQUESTS} requests of yours wait for answers already.", retryable=True)
+        session.asked += 1
+        try:
+            answer = handler(session, envelope)
+        except Exception:
+            session.asked -= 1
+            raise
+        if answer is not None:
+            session.asked -= 1
+        return answer
+
+    return bounded

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from backend.service.journal import Event, Journal
 from backend.service.post import Sent
 from backend.service.sessions import Session, Sessions
 from shared.wire import limits
+from shared.wire.errors import WireError
 from shared.wire.messages import JobEvent, Ok
 
 
@@ -16,7 +18,7 @@ class _Replay:
     """One client reads one job's events from the journal."""
 
     since: int
-    re: str  # the question that `Ok` answers at the end; empty if the server saw itself that the client is behind
+    questions: deque[str]  # that `Ok` answers at the end; none if the server saw itself that the client is behind
 
 
 class Replays:
@@ -32,13 +34,22 @@ class Replays:
         """Tell an event that was just committed."""
         for session in self._sessions.of(owner):
             key = (session.id, event.info.job)
-            if key not in self._running and self._send(session, event) is Sent.FULL:
-                self._running[key] = _Replay(event.info.last_event - 1, "")
+            if key not in self._running and self._offer(session, event) is Sent.FULL:
+                self._running[key] = _Replay(event.info.last_event - 1, deque())
 
     def ask(self, session: Session, job: str, since: int, re: str) -> None:
-        """Begin to tell a client everything after event `since`."""
-        self._running[session.id, job] = _Replay(since, re)
-        self.tick()
+        """Begin to tell a client everything after event `since`.
+
+        Raises:
+            WireError: busy, if it asked that too often without taking the answers.
+        """
+        replay = self._running.setdefault((session.id, job), _Replay(since, deque()))
+        if len(replay.questions) >= limits.REQUESTS:
+            raise WireError("busy", "This job's events are on their way to you already.", "job", retryable=True)
+        replay.since = min(replay.since, since)
+        replay.questions.append(re)
+        if len(replay.questions) == 1:
+            self.tick()
 
     def tick(self) -> None:
         """Go on where clients are ready for more."""
@@ -49,17 +60,21 @@ class Replays:
 
     def _go_on(self, session: Session, job: str, replay: _Replay) -> bool:
         """Returns whether it is at its end."""
-        while events := self._journal.events(job, replay.since, limits.EVENTS_AT_ONCE):
-            for event in events:
-                sent = self._send(session, event)
-                if sent is not Sent.YES:
-                    return sent is Sent.GONE
-                replay.since = event.info.last_event
-        return not replay.re or self._sessions.send(session, Ok(), re=replay.re) is not Sent.FULL
+        events = self._journal.events(job, replay.since, limits.EVENTS_AT_ONCE)
+        for event in events:
+            sent = self._offer(session, event)
+            if sent is not Sent.YES:
+                return sent is Sent.GONE
+            replay.since = event.info.last_event
+        if len(events) == limits.EVENTS_AT_ONCE:
+            return False  # others have their turn first
+        for question in replay.questions:
+            self._sessions.send(session, Ok(), re=question)
+        return True
 
-    def _send(self, session: Session, event: Event) -> Sent:
+    def _offer(self, session: Session, event: Event) -> Sent:
         buffers = {} if event.preview is None else {"preview": event.preview}
-        return self._sessions.send(session, JobEvent(event.info), buffers)
+        return self._sessions.offer(session, JobEvent(event.info), buffers)
 
     def _drop(self, session: Session) -> None:
         for key in [key for key in self._running if key[0] == session.id]:

@@ -136,11 +136,11 @@ class Server:
             poller.register(one, zmq.POLLIN)
         next_tick = 0.0
         while not self._stopping:
-            self._read(dict(poller.poll(BUSY_POLL_MS if self.house.relay.pending() else IDLE_POLL_MS)))
+            self._read(dict(poller.poll(BUSY_POLL_MS if self.house.pending() else IDLE_POLL_MS)))
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + IDLE_POLL_MS / 1000
                 self.house.tick()
-            elif self.house.relay.pending():
+            elif self.house.pending():
                 self.house.pump()
 
     def _read(self, ready: Container[object]) -> None:

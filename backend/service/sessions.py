@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+import zmq
 
 from backend import __version__
 from backend.service.keys import AllowList
 from backend.service.post import Parcel, Post, Sent
 from backend.service.same_host import SameHost
 from shared.wire import limits
-from shared.wire.codec import Buffers, Envelope
+from shared.wire.codec import Buffers, Envelope, encode
 from shared.wire.compression import FEATURES
 from shared.wire.errors import WireError
 from shared.wire.mapped import FEATURE as MAPPED
@@ -22,6 +25,8 @@ from shared.wire.schema import Message
 
 LOCAL_OWNER = "local"
 """Owner of everything where libzmq has no CURVE."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -36,6 +41,14 @@ class Session:
     features: tuple[str, ...] = ()
     ticket: str = field(default_factory=lambda: str(uuid.uuid4()))
     frames: bytes | None = None
+    asked: int = 0  # requests whose answers are being made
+    unsent: deque[Envelope] = field(default_factory=deque)  # answers that it did not take yet
+    leaving: zmq.MessageTracker | None = None  # of the last buffers in an answer
+
+    @property
+    def takes(self) -> bool:
+        """Whether all that it was answered has left this process."""
+        return not self.unsent and (self.leaving is None or self.leaving.done)
 
     @property
     def is_mapped(self) -> bool:
@@ -80,6 +93,7 @@ class Sessions:
         offered = (*FEATURES, MAPPED) if session.local else FEATURES
         session.features = tuple(feature for feature in hello.features if feature in offered)
         session.ticket, session.frames = str(uuid.uuid4()), None
+        session.unsent.clear()  # of the connection before
         for call in self.greeted:
             call(session)
         return session, Welcome(
@@ -128,11 +142,17 @@ class Sessions:
         Raises:
             WireError: unknown_session.
         """
-        session = self._by_routing.get(parcel.routing)
-        if session is None or (not self._token and session.owner != parcel.user):
+        session = self.at(parcel)
+        if session is None:
             raise WireError("unknown_session", "Say hello first: the server does not know this connection.")
         session.heard = self._now()
         return session
+
+    def at(self, parcel: Parcel) -> Session | None:
+        """Whose connection on the control socket this came from."""
+        session = self._by_routing.get(parcel.routing)
+        known = session is not None and (bool(self._token) or session.owner == parcel.user)
+        return session if known else None
 
     def note_use(self) -> None:
         """Somebody asked for more than a sign of life."""
@@ -179,10 +199,35 @@ class Sessions:
             self._malformed.clear()
         self._malformed[routing] += 1
 
-    def send(self, session: Session, message: Message, buffers: Buffers | None = None, re: str = "") -> Sent:
-        """Say something to a client."""
-        envelope = Envelope(message, buffers or {}, re=re, session=session.id)
-        return self._control.send(session.routing, envelope)
+    def send(self, session: Session, message: Message, buffers: Buffers | None = None, re: str = "") -> None:
+        """Answer a client; what it does not take now it gets later. Who takes none of too many is soon forgotten."""
+        if len(session.unsent) <= limits.UNSENT:
+            session.unsent.append(Envelope(message, buffers or {}, re=re, session=session.id))
+        self._flush(session)
+
+    def offer(self, session: Session, message: Message, buffers: Buffers | None = None, re: str = "") -> Sent:
+        """Tell a client something that is kept elsewhere, if it takes it now."""
+        if session.unsent:
+            return Sent.FULL
+        return self._control.send(session.routing, Envelope(message, buffers or {}, re=re, session=session.id))
+
+    def pending(self) -> bool:
+        """Whether answers wait for a client to take them."""
+        return any(session.unsent for session in self._by_id.values())
+
+    def flush(self) -> None:
+        """Send the answers that clients take now."""
+        for session in self._by_id.values():
+            self._flush(session)
+
+    def _flush(self, session: Session) -> None:
+        while session.unsent:
+            answer = session.unsent[0]
+            sent, tracker = self._control.send_parts(session.routing, encode(answer), track=bool(answer.buffers))
+            if sent is Sent.FULL:
+                return
+            session.unsent.popleft()
+            session.leaving = tracker or session.leaving
 
     def of(self, owner: str) -> list[Session]:
         """The sessions of one owner."""
@@ -211,10 +256,14 @@ class Sessions:
             self.free(silent)
 
     def tick(self) -> None:
-        """Free those that vanished or whose key was revoked."""
+        """Answer those that take more; free those that vanished, take no answers, or whose key was revoked."""
+        self.flush()
         for session in list(self._by_id.values()):
             revoked = not self._token and session.owner not in self._keys
-            if revoked or self.silence(session) > limits.VANISHED_STATE_S:
+            deaf = len(session.unsent) > limits.UNSENT
+            if deaf:
+                log.warning("A client of %s asks and takes no answers: its session is forgotten.", session.owner)
+            if deaf or revoked or self.silence(session) > limits.VANISHED_STATE_S:
                 self.free(session)
 
 

@@ -78,7 +78,9 @@ FRAMES_QUEUE = 4  # a net under credit
 MALFORMED_BEFORE_IGNORED = 10
 PEERS_REMEMBERED = 1000  # that sent something malformed
 MESSAGES_AT_ONCE = 64  # of one socket, before the others have their turn
-EVENTS_AT_ONCE = 32  # read from the journal for one client and job
+EVENTS_AT_ONCE = 256  # read from the journal for one client and job
+REQUESTS = 64  # of one session whose answers are being made
+UNSENT = 256  # answers that one session does not take
 
 # How long a client waits
 CONNECT_S = 5.0

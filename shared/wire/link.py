@@ -102,7 +102,8 @@ class Link:
         self._poller.modify(self._control, zmq.POLLIN | (zmq.POLLOUT if self._unsent else 0))
         ready = self._poll(seconds)
         if any(monitor in ready for monitor in self._monitors):
-            self._control.poll(round(1000 * limits.LAST_WORDS_S))  # what was sent before the connection broke comes first
+            # What was sent before the connection broke comes first.
+            self._control.poll(round(1000 * limits.LAST_WORDS_S))
             ready = self._poll(0)
         came = [_receive(self._control)] if ready.get(self._control, 0) & zmq.POLLIN else []
         if ready.get(self._frames, 0) & zmq.POLLIN:

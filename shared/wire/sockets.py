@@ -31,6 +31,8 @@ class Channel:
 
 
 _AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+_PARTS_KEPT = 1 + 2 + limits.MAX_BUFFERS + 1
+"""Routing id, magic, header, buffers, and one that shows that there are too many: the others are let go at once."""
 
 CONTROL = Channel("control", limits.CONTROL_QUEUE, limits.CONTROL_PART_BYTES, limits.CONTROL_PART_BYTES, 0b01)
 FRAMES = Channel("frames", limits.FRAMES_QUEUE, limits.JOIN_PART_BYTES, limits.FRAME_PART_BYTES, 0b10)
@@ -113,9 +115,12 @@ def receive(socket: zmq.Socket) -> list[zmq.Frame]:
 
     A part knows whether another one follows. `recv_multipart` asks the socket, which takes as long as the part itself.
     """
-    parts = [socket.recv(zmq.NOBLOCK, copy=False)]
-    while parts[-1].more:
-        parts.append(socket.recv(zmq.NOBLOCK, copy=False))
+    part = socket.recv(zmq.NOBLOCK, copy=False)
+    parts = [part]
+    while part.more:
+        part = socket.recv(zmq.NOBLOCK, copy=False)
+        if len(parts) < _PARTS_KEPT:
+            parts.append(part)
     return parts
 
 

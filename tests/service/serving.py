@@ -90,6 +90,11 @@ def until(holds, what="", patience=PATIENCE_S):
     raise AssertionError(f"not within {patience} s: {what or holds}")
 
 
+def resident(pid):
+    """Bytes of memory that a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
+
+
 def submit(client, task="build", job="", **options):
     """Submit with the fake worker's options; returns the job's id."""
     job = job or new_id()

@@ -26,6 +26,7 @@ from tests.service.serving import (
     motion,
     render_frames,
     render_live,
+    resident,
     state_of,
     until,
     until_state,
@@ -40,11 +41,6 @@ def client(server):
 
 def frames_in(client, seconds=0.0):
     return [came for came in drain(client, seconds) if isinstance(came.message, Frame)]
-
-
-def resident(pid):
-    """Bytes of memory that a process holds."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096
 
 
 def test_final_frames_come_in_order_and_none_is_left_out(client, avatar):
