@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,14 +33,15 @@ from shared.wire.messages import (
 from shared.wire.schema import Message
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Import:
-    """A copied folder that a worker looks at before it becomes an avatar."""
+    """A folder that is copied, and looked at by a worker, before it becomes an avatar."""
 
     session: Session
     envelope: Envelope
-    folder: Path
-    info: AvatarInfo
+    folder: Path  # the copy
+    until: float
+    info: AvatarInfo | None = None  # it is not copied yet
     worker: Worker | None = None  # none is ready yet
 
 
@@ -55,11 +57,13 @@ class AvatarDesk:
         background: Background,
         reply: Reply,
         refuse: Refuse,
+        now: Callable[[], float],
     ) -> None:
         self._journal, self._library, self._sessions, self._pool = journal, library, sessions, pool
-        self._background, self._reply, self._refuse = background, reply, refuse
+        self._background, self._reply, self._refuse, self._now = background, reply, refuse, now
         self._imports: dict[str, _Import] = {}
         self._wanted: set[str] = set()  # to be opened
+        self._opening: dict[str, tuple[Worker, float]] = {}  # who opens it, and until when
 
     def list(self, session: Session, envelope: Envelope) -> Message:
         """The newest."""
@@ -80,7 +84,11 @@ class AvatarDesk:
         for worker in self._pool.ready("render")[:1]:
             while self._wanted:
                 avatar = self._wanted.pop()
-                self._pool.send(worker, WorkOpen(avatar, str(self._library.folder(avatar))))
+                self._let_open(worker, avatar, self._library.folder(avatar))
+
+    def _let_open(self, worker: Worker, avatar: str, folder: Path) -> None:
+        self._opening[avatar] = (worker, self._now() + limits.OPEN_S)
+        self._pool.send(worker, WorkOpen(avatar, str(folder)))
 
     def close(self, session: Session, envelope: Envelope) -> Message:
         """Let all workers forget it."""
@@ -119,21 +127,38 @@ class AvatarDesk:
         if trouble := self._pool.trouble("render"):
             raise WireError("failed", trouble, retryable=True)
         target = self._library.folder(f".{asked.avatar}.partial")
+        found = self._imports[asked.avatar] = _Import(session, envelope, target, self._now() + limits.OPEN_S)
         self._background.run(
             lambda: copied(Path(asked.folder), target, asked.avatar, asked.name),
-            lambda info: self._look(_Import(session, envelope, target, info)),
-            lambda error: self._drop_import(session, envelope, target, error),
+            lambda info: self._copied(asked.avatar, found, info),
+            lambda error: self._copied(asked.avatar, found, error),
         )
         return None
 
-    def _look(self, found: _Import) -> None:
-        worker = next(iter(self._pool.ready("render")), None)
-        self._imports[found.info.avatar] = replace(found, worker=worker)
-        if worker is not None:
-            self._pool.send(worker, WorkOpen(found.info.avatar, str(found.folder)))
+    def _copied(self, avatar: str, found: _Import, outcome: AvatarInfo | Exception) -> None:
+        if self._imports.get(avatar) is not found:  # it took too long, and its client was told so
+            shutil.rmtree(found.folder, ignore_errors=True)
+        elif isinstance(outcome, Exception):
+            self._drop_import(avatar, outcome)
+        else:
+            found.info, found.until = outcome, self._now() + limits.OPEN_S
+            self._look(avatar, found)
+
+    def _look(self, avatar: str, found: _Import) -> None:
+        found.worker = next(iter(self._pool.ready("render")), None)
+        if found.worker is not None:
+            self._let_open(found.worker, avatar, found.folder)
 
     def tick(self) -> None:
-        """Give memory back that nobody has used for long: a Blender left open over night needs none."""
+        """End what takes too long; unload what nobody used for long: a Blender left open over night needs no memory."""
+        for avatar, (worker, until) in list(self._opening.items()):
+            if self._now() > until and avatar in self._opening:  # its worker may just have gone with another
+                self._pool.give_up(worker, f"an avatar did not open within {limits.OPEN_S:.0f} s")
+        for avatar, found in list(self._imports.items()):
+            if found.worker is None and self._now() > found.until:
+                what = "Copying this folder" if found.info is None else "Starting a worker that looks at this folder"
+                words = f"{what} took more than {limits.OPEN_S:.0f} s. Try again, or copy it to a faster disk."
+                self._drop_import(avatar, WireError("timeout", words, retryable=True))
         if self._sessions.unused_for() > limits.UNUSED_S:
             self._sessions.note_use()
             for worker in self._pool.workers("render"):
@@ -143,28 +168,34 @@ class AvatarDesk:
     def memory_changed(self, worker: Worker) -> None:
         """A worker is ready, or told what it has open: an import among it is good."""
         self._open_wanted()
-        for found in [found for found in self._imports.values() if found.worker is None]:
-            self._look(found)
+        for avatar, found in self._imports.items():
+            if found.info is not None and found.worker is None:
+                self._look(avatar, found)
+        for avatar in set(worker.memory.avatars) & self._opening.keys():
+            del self._opening[avatar]
         for avatar in set(worker.memory.avatars) & self._imports.keys():
             found = self._imports.pop(avatar)
+            assert found.info is not None
             info = replace(found.info, size=folder_size(found.folder))
             self._library.place(OwnedAvatar(info, found.session.owner), found.folder)
             self._reply(found.session, found.envelope, AvatarIs(replace(info, open=True)), {})
 
     def refused(self, said: WorkRefused) -> None:
         """A worker cannot open something: an import ends here."""
-        if found := self._imports.pop(said.request, None):
-            error = WireError(said.code, said.message)
-            self._drop_import(found.session, found.envelope, found.folder, error)
+        self._opening.pop(said.request, None)
+        if said.request in self._imports:
+            self._drop_import(said.request, WireError(said.code, said.message))
 
-    def lost(self, worker: Worker) -> None:
-        """A worker is gone: what it looked at is not imported."""
-        for avatar in [avatar for avatar, found in self._imports.items() if found.worker is worker]:
-            self.refused(WorkRefused(avatar, "worker_died", "The worker was lost over this folder. Try again."))
+    def lost(self, worker: Worker, reason: str) -> None:
+        """A worker is gone: what it opened is not imported."""
+        for avatar in [avatar for avatar, (opener, _) in self._opening.items() if opener is worker]:
+            words = f"The worker was lost over this folder ({reason}). Try again, or build the avatar anew."
+            self.refused(WorkRefused(avatar, "worker_died", words))
 
-    def _drop_import(self, session: Session, envelope: Envelope, folder: Path, error: Exception) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        self._refuse(session, envelope, error)
+    def _drop_import(self, avatar: str, error: Exception) -> None:
+        found = self._imports.pop(avatar)
+        shutil.rmtree(found.folder, ignore_errors=True)
+        self._refuse(found.session, found.envelope, error)
 
     def _close(self, avatar: str) -> None:
         for worker in self._pool.workers("render"):

@@ -81,7 +81,7 @@ class House:
             self._renders,
             background,
         )
-        self._avatars = AvatarDesk(journal, self._library, sessions, pool, background, self._reply, self._refuse)
+        self._avatars = AvatarDesk(journal, self._library, sessions, pool, background, self._reply, self._refuse, now)
         self._downloads = Downloads(data, journal, self._library, background, self._reply, self._refuse)
         self._status = StatusDesk(data, journal, sessions, pool, self._reply)
         self._front: Front
@@ -217,7 +217,7 @@ class House:
             self._foreman.lost(worker, reason)
         else:
             self.relay.lost(worker, reason)
-            self._avatars.lost(worker)
+            self._avatars.lost(worker, reason)
 
     def _reply(self, session: Session, envelope: Envelope, message: Message, buffers: Buffers) -> None:
         session.asked -= 1

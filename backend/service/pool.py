@@ -129,6 +129,10 @@ class Pool:
         """Nobody wants that frame any more: it may take a little longer, not much."""
         worker.until = min(worker.until, self._now() + limits.CANCEL_KILL_S)
 
+    def give_up(self, worker: Worker, reason: str) -> None:
+        """It has hung over something that is not a frame: another one takes its place."""
+        self._kill(self._place(worker), worker, reason)
+
     def release(self, worker: Worker) -> None:
         """It has nothing more to do."""
         worker.busy, worker.until = "", math.inf

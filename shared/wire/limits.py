@@ -85,7 +85,7 @@ UNSENT = 256  # answers that one session does not take
 # How long a client waits
 CONNECT_S = 5.0
 REPLY_S = 10.0
-IMPORT_S = 120.0  # for an avatar folder to be copied and looked at
+IMPORT_S = 150.0  # for an import: longer than the server's own limit, whose error says more than a time-out
 PING_S = 2.0
 PINGS_MISSED = 3
 BACK_OFF_S = (0.25, 8.0)  # first and longest wait between tries to connect
@@ -105,6 +105,7 @@ VANISHED_STATE_S = 60.0
 PROGRESS_HZ = 10.0  # of one job's events; changes of state are never thinned
 PICTURE_S = 2.0  # between two pictures of one stage
 FRAME_S = 120.0  # a frame that takes so long, opening its avatar included, has hung its worker
+OPEN_S = 120.0  # an avatar that takes so long to open has hung its worker, a folder its import
 STAGE_SILENCE_S = 120.0  # a stage that says nothing for so long has hung
 CANCEL_COOPERATIVE_S = 3.0
 CANCEL_KILL_S = 4.0  # and effective within 5: a second is left to notice and to tell
