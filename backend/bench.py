@@ -26,6 +26,7 @@ from backend.memory import forget_peak, peak_mb
 from backend.progress import Event, Progress, silent
 from backend.raster.bench import bench_raster, cpu_model
 from backend.service.bench import bench_wire
+from backend.service.bench_frame import bench_frame
 from shared.errors import VivantError
 
 PHOTOS = ("astronaut.png", "full_body.png")
@@ -156,5 +157,6 @@ SUITES: dict[str, Callable[[Progress], list[dict[str, Any]]]] = {
     "raster": bench_raster,
     "posing": _posing,
     "build": bench_builds,
+    "frame": bench_frame,
     "wire": bench_wire,
 }

@@ -4,6 +4,7 @@ import pytest
 
 from backend.bench import FINISHING, STARTING, bench, bench_builds, computer
 from backend.service import bench as wire
+from backend.service import bench_frame
 from shared.errors import VivantError
 
 
@@ -32,6 +33,13 @@ def test_frames_are_measured_on_both_ways():
     rows = {row["what"]: row for row in wire.bench_wire(count=20)}
     assert len(rows) == wire.ROWS and all(row["mean_ms"] > 0 for row in rows.values())
     assert all(rows[f"live frames, {way}"]["over_bare"] > 0 for way in wire.WAYS.values())
+
+
+def test_a_live_frame_is_split_into_drawing_and_writing(monkeypatch):
+    monkeypatch.setattr(bench_frame, "COUNTS", (1000,))
+    drawn, written = bench_frame.bench_frame(repeats=2)
+    assert (drawn["step"], written["step"]) == ("drawn", "written into its slot")
+    assert drawn["p50_ms"] > 0 < written["p50_ms"] and drawn["share"] + written["share"] == pytest.approx(1, abs=0.02)
 
 
 def test_a_bench_whose_other_process_dies_says_so(monkeypatch):
