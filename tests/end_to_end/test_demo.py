@@ -1,0 +1,106 @@
+"""What `vivant demo` leaves, opened as a user would: the folder in `VIVANT_DEMO` (`.ci/run` made it), or made here."""
+
+import itertools
+import os
+from functools import partial
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from backend import perform
+from backend.album import TURN_DEGREES
+from backend.avatar.files import load_avatar
+from backend.cli import DONE, main
+from backend.pipeline import BuildSettings
+from backend.training.settings import TrainingSettings
+from tests.test_pipeline import FILES
+from tests.test_report import read
+
+pytestmark = pytest.mark.slow
+
+SECTIONS = ("Seen anew", "Training", "How long it took", "Providers used", "Settings", "Licences")
+
+
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory):
+    """The whole demo, as it comes."""
+    given = os.environ.get("VIVANT_DEMO")
+    folder = Path(given) if given else tmp_path_factory.mktemp("portrait") / "demo"
+    if not given:
+        assert main(["demo", "--out", str(folder)]) == DONE
+    return folder
+
+
+@pytest.fixture(scope="module")
+def full_body(tmp_path_factory):
+    """The other example, in little time: coarse, hardly trained, and a third of a second of talking."""
+    coarse = TrainingSettings(texture=128, size=256, steps=3)
+    folder = tmp_path_factory.mktemp("full_body") / "demo"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(perform, "BuildSettings", partial(BuildSettings, training=coarse))
+        patch.setattr(perform, "DEMO_SECONDS", 0.32)
+        assert main(["demo", "--full-body", "--out", str(folder)]) == DONE
+    return folder
+
+
+@pytest.fixture(params=["portrait", "full_body"])
+def folder(request):
+    return request.getfixturevalue(request.param)
+
+
+def test_the_folder_holds_what_was_promised_and_no_more(folder):
+    assert {path.name for path in folder.iterdir()} == {"avatar", "talk.mp4", "still.png", "turn.png", "report.html"}
+    assert {path.name for path in (folder / "avatar").iterdir()} == FILES
+
+
+def test_the_avatars_can_be_loaded_and_look_like_the_photo(portrait, full_body, model):
+    avatar, coarse = load_avatar(portrait / "avatar", model), load_avatar(full_body / "avatar", model)
+    assert len(avatar.face) > 100_000 and avatar.info["photo_psnr_db"] > 32
+    assert len(coarse.face) > 5_000 and coarse.info["photo_psnr_db"] > 20
+    for info in (avatar.info, coarse.info):
+        assert {"landmarks", "matte", "body", "drawing"} == info["providers"].keys()
+        assert {"landmarks", "matte", "body"} == info["licences"].keys()
+
+
+def test_the_still_is_the_person_over_white(portrait, full_body):
+    for folder, least, most, apart in ((portrait, 0.3, 0.9, 12), (full_body, 0.1, 0.6, 25)):
+        still = np.asarray(Image.open(folder / "still.png")).astype(float)
+        matte = np.asarray(Image.open(folder / "avatar" / "matte.png")).astype(float)
+        person, nothing = matte[..., 3] == 255, matte[..., 3] == 0
+        assert least < person.mean() < most
+        assert np.abs(still[person] - matte[person][:, :3]).mean() < apart
+        assert still[nothing].mean() > 245
+
+
+def test_the_five_views_differ_and_each_shows_somebody(folder):
+    strip = np.asarray(Image.open(folder / "turn.png").convert("RGB")).astype(float)
+    views = np.array_split(strip, len(TURN_DEGREES), axis=1)
+    assert all(view.std() > 20 for view in views)
+    width = min(view.shape[1] for view in views)
+    for one, other in itertools.pairwise(views):
+        assert np.abs(one[:, :width] - other[:, :width]).mean() > 4
+
+
+def test_the_video_talks_for_six_seconds(portrait, full_body):
+    for folder, count in ((portrait, 150), (full_body, 8)):
+        with av.open(str(folder / "talk.mp4")) as video:
+            assert float(video.streams.video[0].average_rate) == pytest.approx(25)
+            pictures = [frame.to_ndarray(format="rgb24")[::4, ::4].astype(float) for frame in video.decode(video=0)]
+        assert len(pictures) == count
+        assert all(picture.mean() > 40 and picture.std() > 20 for picture in pictures)
+        moved = [np.abs(after - before).mean() for before, after in itertools.pairwise(pictures)]
+        assert np.mean(np.array(moved) > 0.05) > 0.9 and max(moved) < 20
+    assert max(np.abs(picture - pictures[0]).mean() for picture in pictures) > 0.2
+
+
+def test_the_report_needs_nothing_else_and_says_everything(folder):
+    html = (folder / "report.html").read_text(encoding="utf-8")
+    seen = read(html)
+    assert len(seen.sources) == 5 and all(source.startswith("data:image/") for source in seen.sources)
+    assert "script" not in seen.tags and "link" not in seen.tags and "url(" not in html
+    text = " ".join(seen.words)
+    for words in (*SECTIONS, "mediapipe", "numba", "Apache-2.0", "CC0-1.0", "training", "in all"):
+        assert words in text
