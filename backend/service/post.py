@@ -18,6 +18,7 @@ class Parcel:
     routing: bytes
     user: str  # the CURVE key that the connection proved to have; empty without CURVE
     parts: list[Part]
+    connection: int = -1  # descriptor of the connection that it came by
 
 
 class Sent(Enum):
@@ -41,7 +42,7 @@ class Post:
         except zmq.Again:
             return None
         user = frames[-1].get("User-Id") if frames and zmq.has("curve") else ""
-        return Parcel(routing.bytes, str(user), [frame.buffer for frame in frames])
+        return Parcel(routing.bytes, str(user), [frame.buffer for frame in frames], routing.get(zmq.SRCFD))
 
     def send(self, routing: bytes, envelope: Envelope) -> Sent:
         """Send, or say why not."""

@@ -193,6 +193,10 @@ class Relay:
         self._give_up_without_workers()
         self.pump()
 
+    def held(self) -> int:
+        """Bytes of pixels and poses that are accounted for."""
+        return self._budget.used
+
     def pending(self) -> bool:
         """Whether something waits for a socket or a slot, which nobody announces."""
         return self._wants_slot or any(stream.can_send() for stream in self._streams.values())

@@ -19,7 +19,9 @@ from typing import TextIO
 import zmq
 
 from backend import __version__
+from backend.service import own_memory
 from backend.service.background import Background
+from backend.service.doors import Doors
 from backend.service.front import Front
 from backend.service.house import House
 from backend.service.journal import Journal
@@ -37,7 +39,7 @@ from shared.wire.connection import LOOPBACK, Connection, connection_file, save_c
 from shared.wire.errors import WireError
 from shared.wire.messages import Ok
 from shared.wire.schema import Message
-from shared.wire.sockets import CONTROL, FRAMES, ZAP_DOMAIN, bind, new_context, server_socket
+from shared.wire.sockets import CONTROL, ZAP_DOMAIN, bind, new_context, server_socket
 
 WORKER = (sys.executable, "-m", "backend.service.worker")
 WORK_DOMAIN = b"vivant-work"
@@ -76,12 +78,9 @@ class Server:
         self._background = Background()
         self._same_host = SameHost(self._data)
         self._open_sockets(now)
-        self.house = House(
-            self._data, self._journal, self._sessions, self._pool, Post(self._frames), self._background, now
-        )
-        self._front = Front(
-            Post(self._control), Post(self._frames), self._sessions, self.house.handlers(self._stop_by_client)
-        )
+        control, frames = self._doors.control, self._doors.frames
+        self.house = House(self._data, self._journal, self._sessions, self._pool, frames, self._background, now)
+        self._front = Front(control, frames, self._sessions, self.house.handlers(self._stop_by_client))
         self.house.answer_through(self._front)
 
     def _open_sockets(self, now: Callable[[], float]) -> None:
@@ -91,17 +90,16 @@ class Server:
         work_keys: set[str] = set()
         lists: dict[bytes, Container[str]] = {ZAP_DOMAIN.encode(): self._keys, WORK_DOMAIN: work_keys}
         self._gate = Gate(self._context, lists)
-        self._control = server_socket(self._context, CONTROL, server.secret)
-        self._frames = server_socket(self._context, FRAMES, server.secret)
+        host = self._settings.bind
+        self._doors = Doors(self._context, host, self._settings.port, server.secret)
         self._work = server_socket(self._context, CONTROL, work.secret, linger_s=0)
         if work.secret:
             self._work.set(zmq.ZAP_DOMAIN, WORK_DOMAIN)
-        host, port = self._settings.bind, self._settings.port
         token = "" if server.secret else own_token(self._data)
         self.connection = Connection(
             host,
-            _bound(self._control, host, port),
-            _bound(self._frames, host, port + 1 if port else 0),
+            self._doors.control_port,
+            self._doors.frames_port,
             server.public,
             local.public,
             local.secret,
@@ -110,7 +108,7 @@ class Server:
             __version__,
         )
         endpoint = f"tcp://127.0.0.1:{bind(self._work, '127.0.0.1')}"
-        self._sessions = Sessions(Post(self._control), self._keys, token, self._same_host, now)
+        self._sessions = Sessions(self._doors.control, self._keys, token, self._same_host, now)
         self._pool = Pool(Post(self._work), self._settings.worker, endpoint, work.public, self._data, now, work_keys)
 
     def run(self, ready: TextIO) -> None:
@@ -131,26 +129,48 @@ class Server:
             self.close()
 
     def _loop(self) -> None:
-        poller = zmq.Poller()
-        for one in (self._gate.socket, self._control, self._frames, self._work, self._background.waker):
-            poller.register(one, zmq.POLLIN)
-        next_tick = 0.0
+        poller, next_tick = self._poller(), 0.0
         while not self._stopping:
             self._read(dict(poller.poll(BUSY_POLL_MS if self.house.pending() else IDLE_POLL_MS)))
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + IDLE_POLL_MS / 1000
                 self.house.tick()
+                if self._is_too_large():
+                    self._hang_up()
+                    poller = self._poller()
             elif self.house.pending():
                 self.house.pump()
 
+    def _poller(self) -> zmq.Poller:
+        poller, doors = zmq.Poller(), self._doors
+        for one in (self._gate.socket, doors.control.socket, doors.frames.socket, self._work, self._background.waker):
+            poller.register(one, zmq.POLLIN)
+        return poller
+
+    def _is_too_large(self) -> bool:
+        """Whether this process holds more than it needs for pixels, poses and itself."""
+        return own_memory.held() > limits.PROCESS_BYTES + self.house.relay.held()
+
+    def _hang_up(self) -> None:
+        """ZeroMQ limits the size of parts, not their number, and tells nothing of a message that has not ended."""
+        log.error(
+            "This process holds %d bytes: somebody with a key sends a message without end. All connections are cut, "
+            "clients come back by themselves. These keys had sessions: %s. `vivant keys revoke` shuts one out.",
+            own_memory.held(),
+            ", ".join(self._sessions.owners()),
+        )
+        self._doors.hang_up()
+
     def _read(self, ready: Container[object]) -> None:
         """Only where something came: to ask in vain takes as long as to read."""
+        for connection in self._doors.ended():
+            self._sessions.connections.end(connection)
         if self._gate.socket in ready:
             while self._gate.socket.get(zmq.EVENTS) & zmq.POLLIN:
                 self._gate.answer()
-        if self._control in ready:
+        if self._doors.control.socket in ready:
             self._front.read_control(limits.MESSAGES_AT_ONCE)
-        if self._frames in ready:
+        if self._doors.frames.socket in ready:
             self._front.read_frames(limits.MESSAGES_AT_ONCE)
         if self._work in ready:
             for worker, parcel in self._pool.receive():
@@ -167,8 +187,9 @@ class Server:
         finally:
             self._pool.stop(limits.WORKERS_END_S)
         self._background.close()
-        for one in (self._control, self._frames, self._work, self._gate.socket):
-            one.close()
+        self._doors.close()
+        self._work.close()
+        self._gate.socket.close()
         self._context.term()
         self._journal.close()
         self._lock.release()
@@ -215,20 +236,6 @@ def _check_address(settings: ServeSettings) -> None:
             f"Nobody may come in from outside yet: there are no client keys in {settings.data}. "
             "Make one with `vivant keys new NAME --host ADDRESS --port N --out FILE`, then start again."
         )
-
-
-def _bound(socket: zmq.Socket, host: str, port: int) -> int:
-    """Bind; on loopback another port is as good as one that is taken, for the connection file tells it."""
-    try:
-        got = bind(socket, host, port)
-    except zmq.ZMQError as error:
-        raise VivantError(
-            f"Cannot listen at {host} port {port or 'any'}: {error.strerror}. "
-            "Give another --bind, an address of this computer, or another --port."
-        ) from error
-    if port and got != port and host not in LOOPBACK:
-        raise VivantError(f"Port {port} of {host} is taken. Stop what listens there, or give another --port.")
-    return got
 
 
 def _devices() -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import zmq
 
 from backend import __version__
+from backend.service.connections import Connections
 from backend.service.keys import AllowList
 from backend.service.post import Parcel, Post, Sent
 from backend.service.same_host import SameHost
@@ -70,6 +71,7 @@ class Sessions:
         self._by_routing: dict[bytes, Session] = {}
         self._malformed: Counter[bytes] = Counter()
         self._used = now()
+        self.connections = Connections()
         self.greeted: list[Callable[[Session], None]] = []  # called at each hello
         self.freed: list[Callable[[Session], None]] = []
 
@@ -94,6 +96,8 @@ class Sessions:
         session.features = tuple(feature for feature in hello.features if feature in offered)
         session.ticket, session.frames = str(uuid.uuid4()), None
         session.unsent.clear()  # of the connection before
+        self.connections.leave(session)
+        self.connections.begin(parcel.connection, session)
         for call in self.greeted:
             call(session)
         return session, Welcome(
@@ -174,6 +178,7 @@ class Sessions:
             raise WireError("not_allowed", "The ticket is not the one of this session's welcome.", "ticket")
         self._settle_mapping(session, join.proof)
         session.frames = parcel.routing
+        self.connections.begin(parcel.connection, session)
         return session
 
     def _settle_mapping(self, session: Session, proof: str) -> None:
@@ -229,6 +234,10 @@ class Sessions:
             session.unsent.popleft()
             session.leaving = tracker or session.leaving
 
+    def owners(self) -> list[str]:
+        """Who is connected."""
+        return sorted({session.owner for session in self._by_id.values()})
+
     def of(self, owner: str) -> list[Session]:
         """The sessions of one owner."""
         return [session for session in self._by_id.values() if session.owner == owner]
@@ -247,6 +256,7 @@ class Sessions:
         if self._by_routing.get(session.routing) is session:
             del self._by_routing[session.routing]
         self._malformed.pop(session.routing, None)
+        self.connections.leave(session)
         for call in self.freed:
             call(session)
 

@@ -69,6 +69,7 @@ WAITING_RENDERS = 8  # of one session
 VIEWS = 64  # of one session that wait for a live frame
 INTERRUPTED_RENDERS = 8  # of one owner: a client that died for good never comes back for its own
 SERVER_BYTES = 4 * 1024**3  # pixels and poses of all clients together: one may have the largest frames
+PROCESS_BYTES = 1024**3  # that the I/O process may hold beside them, before it hangs up on everybody
 JOB_FRAMES = 10_000  # their poses fit one part on control; longer ranges are several jobs
 RENDER_SIZE = 8192  # pixels, width and height
 CREDIT = 16  # frames under way to one client
@@ -99,6 +100,7 @@ STOP_S = 15.0  # for a server to end
 # How long a server waits
 HANDSHAKE_S = 5.0  # for a peer to prove its key
 HEARTBEAT_S = (2.0, 4.0, 6.0)  # ZeroMQ's own: every, answered within, forgotten after
+REOPEN_S = 5.0  # for its ports to be free again after it hung up
 LINGER_S = 1.0  # for what is still to be sent when it ends
 VANISHED_LIVE_S = 6.0
 VANISHED_STATE_S = 60.0

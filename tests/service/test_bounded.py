@@ -1,7 +1,11 @@
 """What one client can make the server hold: requests, answers, parts. Numbers are rows of the fault table."""
 
 import hashlib
+import json
+import subprocess
+import sys
 from concurrent.futures import wait
+from contextlib import suppress
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -9,6 +13,7 @@ import numpy as np
 import pytest
 import zmq
 
+from backend.memory import peak_mb
 from backend.service.house import later
 from backend.service.post import Parcel, Sent
 from backend.service.same_host import SameHost
@@ -16,10 +21,11 @@ from backend.service.sessions import Session, Sessions
 from shared.wire import limits
 from shared.wire.calls import download, new_id
 from shared.wire.codec import Envelope, decode, encode
+from shared.wire.connection import connection_file
 from shared.wire.errors import WireError
 from shared.wire.messages import FileGet, Hello, JobEvents, JobLog, Ok, Ping, Welcome
 from shared.wire.sockets import CONTROL, client_socket, connect, new_context
-from tests.service.serving import PATIENCE_S, drain, resident, submit, until, until_state
+from tests.service.serving import PATIENCE_S, ROOT, drain, resident, serving, submit, until, until_state
 
 
 @pytest.fixture
@@ -161,3 +167,37 @@ def test_an_answer_that_fails_no_longer_counts(client):
     for _ in range(limits.REQUESTS + 1):
         with pytest.raises(WireError, match="no avatar"):
             client.call(FileGet(new_id(), "large.bin"))
+
+
+FLOOD = """
+import sys, zmq
+from pathlib import Path
+from shared.wire.connection import load_connection
+from shared.wire.sockets import CONTROL, client_socket, connect, new_context
+connection = load_connection(Path(sys.argv[1]))
+sock = client_socket(new_context(), CONTROL, connection)
+connect(sock, CONTROL, connection)
+for _ in range(600):
+    sock.send(bytes(1 << 20), zmq.SNDMORE)
+sock.send(b"")
+print("sent", flush=True)
+sys.stdin.read()
+"""
+"""One message of 600 MB in parts of one, each well under its limit."""
+
+
+def test_04_a_message_without_end_is_cut_and_work_goes_on(tmp_path):
+    with serving(tmp_path, LIMITS=json.dumps({"PROCESS_BYTES": 150_000_000})) as server, server.connect() as client:
+        job = submit(client, steps=20, size=100)
+        until_state(client, job, "running")
+        command = [sys.executable, "-c", FLOOD, str(connection_file(tmp_path))]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) as flood:
+            until(lambda: "message without end" in (tmp_path / "logs" / "server.log").read_text())
+            until(lambda: client.state == "ready" and resident(server.process.pid) < 150_000_000)
+            assert peak_mb(server.process.pid) < 500
+            flood.kill()
+        with suppress(WireError):  # the connection may be found to be lost only now
+            client.call(Ping())
+        until(lambda: client.state == "ready")
+        assert until_state(client, job, "finished")
+        assert "lost" not in (tmp_path / "logs" / "server.log").read_text()  # no worker

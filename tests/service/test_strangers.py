@@ -36,6 +36,7 @@ from shared.wire.messages import (
     Join,
     Ok,
     Ping,
+    Pong,
     ServerStop,
 )
 from shared.wire.sockets import CONTROL, FRAMES, client_socket, connect, new_context
@@ -164,12 +165,36 @@ PARTS = [(CONTROL, limits.CONTROL_PART_BYTES), (FRAMES, limits.JOIN_PART_BYTES)]
 
 
 @pytest.mark.parametrize(("channel", "size"), PARTS)
-def test_04_a_part_over_the_limit_cuts_that_peer_and_no_other(server, ada, channel, size):
-    context = new_context()
-    sock = raw(context, server.connection(), channel)
-    sock.send_multipart([b"VIVANT/1", bytes(size + 1)])
-    assert not sock.poll(500)
+def test_04_a_part_over_the_limit_cuts_that_peer_and_no_other_and_is_logged_once(server, ada, channel, size):
+    context, session = new_context(), new_id()
+    control = raw(context, server.connection())
+    ticket = ask(control, Hello(session)).ticket
+    frames = raw(context, server.connection(), FRAMES)
+    assert ask(frames, Join(session, ticket)) == Ok()
+    (control if channel is CONTROL else frames).send_multipart([b"VIVANT/1", bytes(size + 1)])
+    log = server.data / "logs" / "server.log"
+    until(lambda: f"(session {session}) ended" in log.read_text())
     ada.call(Ping())
+    if channel is FRAMES:
+        assert ask(control, Ping()) == Pong()
+    assert log.read_text().count(f"(session {session}) ended") == 1
+    context.destroy(linger=0)
+
+
+def test_who_says_bye_is_not_logged(server):
+    with server.connect() as client:
+        session = client.session
+    with server.connect() as client:
+        client.call(Ping())
+    assert session not in (server.data / "logs" / "server.log").read_text()
+
+
+def test_04_a_stranger_that_is_cut_is_logged(server):
+    context = new_context()
+    log = server.data / "logs" / "server.log"
+    before = log.read_text().count("nobody had said hello")
+    raw(context, server.connection()).send_multipart([b"VIVANT/1", bytes(limits.CONTROL_PART_BYTES + 1)])
+    until(lambda: log.read_text().count("nobody had said hello") == before + 1)
     context.destroy(linger=0)
 
 
