@@ -79,13 +79,13 @@ def start(python: Path, data: Path, log: Path, keep_running: bool) -> subprocess
     return _process
 
 
-def wait_until_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Connection:
-    """Block until the process has said that it serves, or has ended because another one already does.
+def wait_until_ready(process: subprocess.Popen[bytes], data: Path, log: Path) -> Path:
+    """The connection file, once the process has said that it serves, or has ended because another one already does.
 
     Raises:
         VivantError: it ended for another reason; the message has its last words.
     """
-    from ._shared.wire.connection import connection_file, load_connection
+    from ._shared.wire.connection import connection_file
 
     assert process.stdout is not None
     if not process.stdout.readline():
@@ -93,7 +93,7 @@ def wait_until_ready(process: subprocess.Popen[bytes], data: Path, log: Path) ->
         words = log.read_text(encoding="utf-8", errors="replace").strip()
         if "already runs" not in words or not connection_file(data).exists():
             raise VivantError(f"The backend did not start. It said: {words[-600:] or 'nothing'} (All of it: {log})")
-    return load_connection(connection_file(data))
+    return connection_file(data)
 
 
 def wait_until_gone(process: subprocess.Popen[bytes] | None, data: Path) -> None:

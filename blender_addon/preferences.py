@@ -132,8 +132,8 @@ def data_folder() -> Path:
     return Path(bpy.path.abspath(chosen)) if chosen else usual()
 
 
-def chosen_connection() -> Connection:
-    """The connection that the preferences name: of the local backend, or of the remote one's key file.
+def chosen_connection() -> Connection | Path:
+    """What the preferences name: the local backend's connection file, or the connection of the remote one's key file.
 
     Raises:
         VivantError: there is none, or Blender may not go online.
@@ -141,7 +141,7 @@ def chosen_connection() -> Connection:
     from ._shared.wire.connection import connection_file, load_connection
 
     if is_local():
-        return load_connection(connection_file(data_folder()))
+        return connection_file(data_folder())
     if not get().key_file:
         raise VivantError("Choose the key file of the other computer's backend in the extension's preferences.")
     connection = load_connection(Path(bpy.path.abspath(get().key_file)))

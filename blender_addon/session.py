@@ -7,7 +7,6 @@ do not tick, `wait` empties them.
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 import time
@@ -15,12 +14,13 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bpy
 from bpy.app.handlers import persistent
 
-from . import backend_process, mirror
+from . import mirror
 from ._shared.errors import VivantError
 from ._shared.wire.errors import WireError
 from ._shared.wire.limits import REPLY_S
@@ -40,7 +40,6 @@ SESSION = str(uuid.uuid4())
 TICK_BUDGET_S = 0.02
 STREAMING_S, BUSY_S, QUIET_S = 0.02, 0.05, 1.0  # between ticks: frames expected, answers expected, neither
 ASK_AGAIN_S = 5.0
-LOOK_AGAIN_S = 2.0
 CLOSE_S = 0.9
 CREDIT = 3
 """Frames under way: one being drawn, one travelling, one being written or shown."""
@@ -52,10 +51,8 @@ class _Session:
     def __init__(self) -> None:
         self.client: Client | None = None
         self.threads: list[threading.Thread] = []
-        self.connection: Connection | None = None
         self.heard = 0.0  # when jobs were told of last
         self.asked = 0.0  # when the device was asked about last
-        self.looked = 0.0  # when the connection file was looked at last
 
 
 _now = _Session()
@@ -76,7 +73,7 @@ def is_ready() -> bool:
     return _now.client is not None and _now.client.state == "ready"
 
 
-def connect(connection: Connection | None = None) -> None:
+def connect(connection: Connection | Path | None = None) -> None:
     """Begin to connect, by default to what the preferences name; returns at once, `client().state` tells how it goes.
 
     Raises:
@@ -87,7 +84,6 @@ def connect(connection: Connection | None = None) -> None:
 
     connection = connection or chosen_connection()
     disconnect()
-    _now.connection = connection
     _now.client = Client(connection, session=SESSION, program=f"Blender {bpy.app.version_string}")
     start_pump()
 
@@ -239,8 +235,6 @@ def _pump() -> float | None:
         return BUSY_S if _pending else None
     if is_ready():
         _ask_again()
-    if _now.client.state == "lost" and time.monotonic() - _now.looked > LOOK_AGAIN_S:
-        _follow_restart()
     if _listeners:
         return STREAMING_S
     return BUSY_S if _pending or mirror.is_busy() or _now.client.state != "ready" else QUIET_S
@@ -255,19 +249,6 @@ def _ask_again() -> None:
         call(messages.StatusGet(), on_reply=mirror.take_status)
     if mirror.is_busy() and now - _now.heard > ASK_AGAIN_S:
         _list_jobs()
-
-
-def _follow_restart() -> None:
-    """A backend of this computer that was started again listens elsewhere: its new connection file says where."""
-    from .preferences import chosen_connection, is_local
-
-    _now.looked = time.monotonic()
-    if backend_process.runs_mock() or not is_local():
-        return
-    with contextlib.suppress(VivantError):  # it has not come back yet
-        connection = chosen_connection()
-        if connection != _now.connection:
-            connect(connection)
 
 
 def _handle_one() -> bool:

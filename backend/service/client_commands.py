@@ -13,7 +13,7 @@ from backend.service.commands import ask, status_lines
 from shared.errors import VivantError
 from shared.wire import calls
 from shared.wire.client import Client
-from shared.wire.connection import connection_file, data_folder, load_connection
+from shared.wire.connection import connection_file, data_folder
 from shared.wire.limits import ASSET_BYTES, IMPORT_S
 from shared.wire.messages import (
     AvatarDelete,
@@ -48,7 +48,7 @@ OPTIONS = ("texture", "size", "steps", "seed", "show_unseen", "device")
 def client(arguments: Namespace, progress: Progress) -> Iterator[object]:
     """Connect and do one action."""
     path = arguments.connection or connection_file(arguments.data or data_folder())
-    with calls.connect(load_connection(path), "vivant client") as connected:
+    with calls.connect(path, "vivant client") as connected:
         yield from _ACTIONS[arguments.action](connected, arguments, progress)
 
 

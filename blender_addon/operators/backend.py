@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bpy
@@ -14,8 +15,6 @@ from ..late import messages
 
 if TYPE_CHECKING:
     from bpy.stub_internal.rna_enums import OperatorReturnItems
-
-    from .._shared.wire.connection import Connection
 
 NO_PYTHON = "No Python with Vivant was found. Install Vivant (see the README), or name its Python in the preferences"
 
@@ -65,7 +64,7 @@ def start_local() -> None:
     data, log = preferences.data_folder(), compat.user_folder("logs") / "backend.log"
     process = backend_process.start(python, data, log, preferences.get().keep_running)
 
-    def connect(connection: Connection) -> None:
+    def connect(connection: Path) -> None:
         if backend_process.settled(process):
             session.connect(connection)
 

@@ -9,6 +9,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from queue import Empty
 from typing import Any
 
@@ -46,8 +47,12 @@ CREDIT = 3
 """Frames under way: one being drawn, one travelling, one being looked at."""
 
 
-def connect(connection: Connection, program: str = "", features: tuple[str, ...] = FEATURES) -> Client:
-    """A client that is ready. Raises `WireError` after `limits.CONNECT_S` at the latest."""
+def connect(connection: Connection | Path, program: str = "", features: tuple[str, ...] = FEATURES) -> Client:
+    """A client that is ready, with a connection or a connection file. It is told within `limits.CONNECT_S` if not.
+
+    Raises:
+        VivantError: the file cannot be read, or (`WireError`) the server cannot be reached.
+    """
     client = Client(connection, program=program, features=features)
     try:
         client.call(Ping())

@@ -11,15 +11,17 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 
 import numpy as np
 import zmq
 
+from ..errors import VivantError
 from . import compression, limits, mapped
 from .codec import Buffers, Envelope, Part, encode
-from .connection import Connection
+from .connection import Connection, load_connection
 from .errors import WireError
 from .link import Link, Waker, as_error
 from .messages import Error, Hello, Message, Welcome
@@ -51,6 +53,9 @@ _NOBODY = _Request("", [], 0.0, None)
 class Client:
     """A connection to a server that comes back by itself. Nothing here waits for the network but `call` and `close`.
 
+    Given a connection file, it looks there again while the server is lost: one that was started again on this computer
+    listens at other ports. Making a client raises `VivantError` where the file cannot be read.
+
     `inbox` receives in order what nobody asked for: `Envelope`s of `JobEvent`, `Frame` and `Error` (of a posted
     message), and each `StateChange`. `state` is connecting, ready, lost (another try follows) or refused (`error` says
     why; the client has ended). A server that was restarted shows another `welcome.boot`. Credit is the consumer's:
@@ -58,14 +63,21 @@ class Client:
     """
 
     def __init__(
-        self, connection: Connection, *, session: str = "", program: str = "", features: tuple[str, ...] = FEATURES
+        self,
+        connection: Connection | Path,
+        *,
+        session: str = "",
+        program: str = "",
+        features: tuple[str, ...] = FEATURES,
     ) -> None:
         self.session = session or str(uuid.uuid4())
         self.inbox: SimpleQueue[Envelope | StateChange] = SimpleQueue()
         self.state = "connecting"
         self.error: WireError | None = None
         self.welcome: Welcome | None = None
-        self._connection, self._program, self._features = connection, program, features
+        self._file = connection if isinstance(connection, Path) else None
+        self._connection = load_connection(connection) if isinstance(connection, Path) else connection
+        self._program, self._features = program, features
         self._requests: SimpleQueue[_Request] = SimpleQueue()
         self._waiting: dict[str, _Request] = {}
         self._waits = _back_off()
@@ -218,13 +230,21 @@ class Client:
                 request.answer.set_exception(WireError("timeout", "The server did not answer in time.", retryable=True))
 
     def _pause(self, seconds: float, error: WireError) -> None:
-        """Wait before the next try. What is asked meanwhile fails at once, with the reason."""
+        """Wait before the next try, unless the server has moved. What is asked meanwhile fails at once."""
         poller, until = zmq.Poller(), time.monotonic() + seconds
         poller.register(self._waker.fileno(), zmq.POLLIN)
-        while (left := until - time.monotonic()) > 0:
-            if poller.poll(math.ceil(1000 * left)):
+        while (left := until - time.monotonic()) > 0 and not self._has_moved():
+            if poller.poll(math.ceil(1000 * min(left, limits.LOOK_S))):
                 self._waker.answer()
             self._fail_all(error)
+
+    def _has_moved(self) -> bool:
+        """Whether the connection file says something new, which is then what the next try uses."""
+        known = self._connection
+        if self._file is not None:
+            with contextlib.suppress(VivantError):  # it has not come back yet
+                self._connection = load_connection(self._file)
+        return self._connection != known
 
     def _lose(self, state: str, error: WireError) -> None:
         self._become(state, error)

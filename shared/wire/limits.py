@@ -90,6 +90,7 @@ IMPORT_S = 150.0  # for an import: longer than the server's own limit, whose err
 PING_S = 2.0
 PINGS_MISSED = 3
 BACK_OFF_S = (0.25, 8.0)  # first and longest wait between tries to connect
+LOOK_S = 1.0  # between looks into the connection file meanwhile
 JOB_SILENCE_S = 5.0  # after which it asks whether it missed something
 COME_BACK_S = 60.0  # for a lost server
 LAST_WORDS_S = 0.3  # for what was sent before the connection broke: one socket's end may be seen before

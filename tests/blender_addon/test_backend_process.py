@@ -46,7 +46,7 @@ def start(addon, tmp_path, code, keep_running=False):
 
 def test_a_backend_that_serves_gives_its_connection_and_ends_with_us(addon, tmp_path):
     running, ready = start(addon, tmp_path, SERVES)
-    assert ready().control_port == 1
+    assert json.loads(ready().read_text())["control_port"] == 1
     assert addon.backend_process.owns_process()
     addon.backend_process.stop()
     assert running.wait(10) == 0
@@ -84,7 +84,7 @@ def test_a_backend_that_runs_already_is_used(addon, tmp_path):
         json.dumps({"host": "127.0.0.1", "control_port": 7, "frames_port": 8})
     )
     _, ready = start(addon, tmp_path, "import sys; sys.exit('A server (process 1) already runs on this folder.')")
-    assert ready().control_port == 7
+    assert json.loads(ready().read_text())["control_port"] == 7
 
 
 def test_a_program_that_cannot_be_run_is_named(addon, tmp_path):

@@ -337,6 +337,26 @@ def test_a_restarted_server_is_seen_by_its_boot_id():
         client.close()
 
 
+def test_row_25_a_server_that_came_back_at_other_ports_is_found_by_its_connection_file(tmp_path):
+    file = tmp_path / "connection.json"
+    with SmallServer() as server:
+        save_connection(file, server.connection())
+        client = calls.connect(file)
+        before = client.welcome.boot
+    until(lambda: client.state == "lost")
+    with SmallServer() as moved:  # with other keys, too
+        save_connection(file, moved.connection())
+        until(lambda: client.state == "ready")
+        assert client.welcome.boot == moved.boot != before
+        client.call(m.Ping())
+        client.close()
+
+
+def test_a_connection_file_that_is_missing_is_told_at_once(tmp_path):
+    with pytest.raises(VivantError, match="vivant serve"):
+        Client(tmp_path / "connection.json")
+
+
 def test_a_server_that_forgot_the_session_is_greeted_again():
     answers = iter([m.Error("unknown_session", "Say hello first.")])
     with SmallServer(lambda envelope: next(answers, m.Ok())) as server, Client(server.connection()) as client:
