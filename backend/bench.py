@@ -14,11 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 import torch
+from PIL import Image
 
 from backend import __version__
 from backend.body.bench import bench_posing
@@ -29,9 +31,25 @@ from backend.service.bench import bench_wire
 from backend.service.bench_frame import bench_frame
 from shared.errors import VivantError
 
-PHOTOS = ("astronaut.png", "full_body.png")
-BUILDS = 3  # of each photo
+REPEATS = 3  # of each run
 STARTING, FINISHING = "start-up", "finishing"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is done with an example photo."""
+
+    photo: str
+    size: tuple[int, int]  # pixels, width and height that the photo is brought to
+    command: str = "build"
+    out: str = "avatar"
+
+
+RUNS = (
+    Run("astronaut.png", (512, 512)),
+    Run("full_body.png", (576, 1024)),
+    Run("astronaut.png", (1024, 1024), "register", "fit.npz"),  # a megapixel
+)
 
 
 def bench(suite: str = "all", progress: Progress = silent) -> dict[str, Any]:
@@ -65,42 +83,46 @@ def computer() -> dict[str, Any]:
 
 
 def bench_builds(
-    progress: Progress = silent, photos: tuple[str, ...] = PHOTOS, repeats: int = BUILDS
+    progress: Progress = silent, runs: tuple[Run, ...] = RUNS, repeats: int = REPEATS
 ) -> list[dict[str, Any]]:
-    """Build each example photo `repeats` times, each in a process of its own; one row per photo and stage.
+    """Do each run `repeats` times, each in a process of its own; one row per run and stage.
 
     A row holds `p50_s`, `p95_s` and `peak_mb`, the most memory that the process was resident with during the stage
     (None where the platform does not tell). The row `all` includes starting Python and importing.
     """
     rows = []
-    for index, photo in enumerate(photos):
-        builds = []
+    for index, run in enumerate(runs):
+        measured = []
         for repeat in range(repeats):
-            progress(Event("bench", index * repeats + repeat, len(photos) * repeats, f"building {photo}"))
-            builds.append(measure_build(photo))
-        rows += [_row(photo, stage, builds) for stage in builds[0]]
-    progress(Event("bench", len(photos) * repeats, len(photos) * repeats))
+            progress(Event("bench", index * repeats + repeat, len(runs) * repeats, f"{run.command} {run.photo}"))
+            measured.append(measure(run))
+        rows += [_row(run, stage, measured) for stage in measured[0]]
+    progress(Event("bench", len(runs) * repeats, len(runs) * repeats))
     return rows
 
 
-def measure_build(photo: str) -> dict[str, Stage]:
-    """Build one example photo in a child process, as a user would, and follow its events.
+def measure(run: Run) -> dict[str, Stage]:
+    """Do one run in a child process, as a user would, and follow its events.
 
     Raises:
-        VivantError: the build failed, for the reason that it gave.
+        VivantError: the run failed, for the reason that it gave.
     """
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        resources.as_file(resources.files("backend.examples") / photo) as path,
-    ):
-        command = [sys.executable, "-m", "backend.cli", "build", str(path), "--out", "avatar", "--progress", "json"]
+    with tempfile.TemporaryDirectory() as folder:
+        with resources.as_file(resources.files("backend.examples") / run.photo) as path:
+            Image.open(path).resize(run.size, Image.Resampling.LANCZOS).save(Path(folder) / "photo.png")
+        command = [sys.executable, "-m", "backend.cli", run.command, "photo.png", "--out", run.out]
         # From a folder of its own, lest Python takes the package from where we stand instead of where it is installed.
         with subprocess.Popen(
-            command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+            [*command, "--progress", "json"],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
         ) as child:
             stages, words = _follow(child)
     if child.returncode != 0:
-        raise VivantError(f"The build of {photo} failed: {words}")
+        raise VivantError(f"vivant {run.command} of {run.photo} failed: {words}")
     return stages
 
 
@@ -135,16 +157,18 @@ def _follow(child: subprocess.Popen[str]) -> tuple[dict[str, Stage], str]:
     return {**stages, "all": Stage(ended - began, max(peaks, default=None))}, words.strip()
 
 
-def _row(photo: str, stage: str, builds: list[dict[str, Stage]]) -> dict[str, Any]:
-    runs = [build[stage] for build in builds]
-    seconds = [run.seconds for run in runs]
+def _row(run: Run, stage: str, measured: list[dict[str, Stage]]) -> dict[str, Any]:
+    parts = [stages[stage] for stages in measured]
+    seconds = [part.seconds for part in parts]
     return {
-        "photo": photo,
+        "command": run.command,
+        "photo": run.photo,
+        "pixels": "{} x {}".format(*run.size),
         "stage": stage,
         "p50_s": round(float(np.percentile(seconds, 50)), 2),
         "p95_s": round(float(np.percentile(seconds, 95)), 2),
-        "repeats": len(builds),
-        "peak_mb": max((run.peak_mb for run in runs if run.peak_mb is not None), default=None),
+        "repeats": len(measured),
+        "peak_mb": max((part.peak_mb for part in parts if part.peak_mb is not None), default=None),
     }
 
 

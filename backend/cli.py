@@ -167,7 +167,7 @@ def _bench(commands: argparse._SubParsersAction) -> None:
     bench = commands.add_parser(
         "bench",
         help="measure speed and memory here",
-        description="Measure speed and memory on this computer: drawing splats (3 min), posing bodies (seconds), "
+        description="Measure speed and memory on this computer: drawing splats (5 min), posing bodies (seconds), "
         "whole builds (some minutes).",
     )
     bench.add_argument("suite", nargs="?", choices=SUITES, default="all", metavar="SUITE", help="|".join(SUITES))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.bench import FINISHING, STARTING, bench, bench_builds, computer
+from backend.bench import FINISHING, RUNS, STARTING, Run, bench, bench_builds, computer, measure
 from backend.service import bench as wire
 from backend.service import bench_frame
 from shared.errors import VivantError
@@ -14,12 +14,23 @@ def test_the_computer_is_named():
 
 @pytest.mark.slow
 def test_a_build_is_split_into_its_stages():
-    rows = {row["stage"]: row for row in bench_builds(photos=("astronaut.png",), repeats=1)}
+    rows = {row["stage"]: row for row in bench_builds(runs=RUNS[:1], repeats=1)}
     assert {STARTING, "photo", "registration", "training", FINISHING, "all"} <= rows.keys()
     parts = sum(row["p50_s"] for stage, row in rows.items() if stage != "all")
     assert parts == pytest.approx(rows["all"]["p50_s"], abs=0.2)
     assert rows["all"]["p50_s"] < 300
     assert rows["all"]["peak_mb"] is None or 100 < rows["all"]["peak_mb"] < 4000
+
+
+def test_a_run_that_fails_says_why():
+    with pytest.raises(VivantError, match=r"vivant register of astronaut\.png failed: .* \.npz"):
+        measure(Run("astronaut.png", (64, 64), "register", "fit.txt"))
+
+
+@pytest.mark.slow
+def test_a_megapixel_is_registered_in_time():
+    rows = {row["stage"]: row for row in bench_builds(runs=RUNS[2:], repeats=1)}
+    assert rows["registration"]["pixels"] == "1024 x 1024" and rows["registration"]["p50_s"] < 45
 
 
 @pytest.mark.slow
