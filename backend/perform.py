@@ -26,7 +26,7 @@ from backend.stages import Avatar, Frame
 from shared.camera import Camera, load_cameras
 from shared.errors import VivantError
 from shared.motion import Motion
-from shared.motion_files import load_motion
+from shared.motion_files import Basis, load_motion
 from shared.talking import talking_motion
 
 DEMO_SECONDS, DEMO_FPS, DEMO_SIZE = 6.0, 25.0, 1024
@@ -64,7 +64,8 @@ def render(folder: Path, motion: Path, out: Path, settings: RenderSettings, *, p
     model = BodyModel.load(settings.body)
     avatar = load_avatar(folder, model)
     hands = np.concatenate([model.hand_mean_left, model.hand_mean_right])
-    loaded = load_motion(motion, fps=settings.fps, hand_mean=hands)
+    basis = Basis(model.sha256, model.expression_names)
+    loaded = load_motion(motion, fps=settings.fps, hand_mean=hands, basis=basis)
     for note in loaded.notes:
         progress(Event("motion", 1, 1, note))
     placed = loaded.motion.placed(avatar.registration.full_pose[:3], avatar.registration.transl)

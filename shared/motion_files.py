@@ -61,6 +61,14 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Basis:
+    """The expressions of the body that will be driven: what nameless columns of a file made for it mean."""
+
+    body_sha256: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class _Kind:
     name: str
     up_axis: str  # where the recording itself does not show it
@@ -75,7 +83,11 @@ _PLAIN = _Kind("plain SMPL-X poses", "y", False)
 
 
 def load_motion(
-    path: Path, fps: float | None = None, hand_mean: np.ndarray | None = None, known: Known | None = None
+    path: Path,
+    fps: float | None = None,
+    hand_mean: np.ndarray | None = None,
+    known: Known | None = None,
+    basis: Basis | None = None,
 ) -> LoadedMotion:
     """Read a motion file and bring it to Vivant's conventions: Y up, flat-mean hands, expressions by name.
 
@@ -85,6 +97,7 @@ def load_motion(
         hand_mean: [30, 3] relaxed left and right hand of the body that will be driven. Added, as smplx does, to hands
             that a file gives relative to a mean, and taken for hands that a file does not have.
         known: overrides what would be read or guessed.
+        basis: of the body that will be driven. Nameless expressions of a file with its `body_sha256` are kept.
 
     Raises:
         VivantError: the file cannot be read, is of no known kind, or holds numbers that are no motion.
@@ -96,7 +109,7 @@ def load_motion(
         kind = _kind(npz)
         poses, notes = _poses(npz, kind, hand_mean, known.flat_hands)
         transl = npz.numbers("transl" if kind is _OWN else "trans", len(poses), 3)
-        expression, names = _expression(npz, len(poses), notes)
+        expression, names = _expression(npz, len(poses), basis, notes)
         rate = known.fps or _rate(npz)
         up_axis = known.up_axis or _up_axis(npz, kind, poses, notes)
     _check(path, poses, transl)
@@ -182,22 +195,39 @@ def _mean_note(have_mean: bool) -> str:
     return "Its fingers count from a mean hand that is not known here: hands will look flatter than recorded."
 
 
-def _expression(npz: NpzReader, frames: int, notes: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Expressions that have names [F, E]; nameless ones belong to one body model's basis and are dropped aloud."""
+def _expression(
+    npz: NpzReader, frames: int, basis: Basis | None, notes: list[str]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Expressions that have names [F, E], or get them from their own body; others are dropped aloud."""
     key = next((key for key in ("expression", "expressions") if key in npz.keys), None)
     if key is None:
         return np.zeros((frames, 0)), ()
     values = npz.numbers(key, frames, None)
     if "expression_names" not in npz.keys:
-        notes.append(
-            f"{values.shape[1]} expression numbers dropped: they have no names, so they fit one model's basis only "
-            "(FLAME's or SMPL-X's). The face moves by the jaw and eye joints alone."
-        )
-        return np.zeros((frames, 0)), ()
+        return _nameless(values, npz.text("body_sha256"), basis, notes)
     names = npz.texts("expression_names")
     if len(names) != values.shape[1]:
         npz.fail(f"has {len(names)} expression names for {values.shape[1]} columns", "Write one name per column.")
     return values, names
+
+
+def _nameless(
+    values: np.ndarray, body_sha256: str, basis: Basis | None, notes: list[str]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Columns mean something on the body that they were made for, and nothing on any other."""
+    if basis is not None and body_sha256 == basis.body_sha256:
+        names = basis.names[: values.shape[1]]
+        surplus = values.shape[1] - len(names)
+        notes.append(f"{len(names)} nameless expressions kept: they were made for this body.")
+        if surplus:
+            notes.append(f"{surplus} more expression numbers dropped: the body has no such columns.")
+        return values[:, : len(names)], names
+    owner = f"belong to the body file {body_sha256[:12]}" if body_sha256 else "the file names no body (body_sha256)"
+    notes.append(
+        f"{values.shape[1]} expression numbers dropped: they have no names, so they fit one model's basis only "
+        f"(FLAME's or SMPL-X's), and {owner}. The face moves by the jaw and eye joints alone."
+    )
+    return np.zeros((len(values), 0)), ()
 
 
 def _rate(npz: NpzReader) -> float:

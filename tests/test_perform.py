@@ -111,6 +111,22 @@ def test_the_performance_starts_where_the_person_stands(folder, motion, tmp_path
     assert (drawn & photo).sum() > 0.7 * photo.sum()
 
 
+def test_nameless_expressions_made_for_the_avatars_body_move_its_face(folder, tmp_path, model):
+    faces = np.zeros((2, len(model.expression_names)))
+    faces[1, model.expression_names.index("jawOpen")] = 1.0
+    still = {"poses": np.zeros((2, 165)), "trans": np.zeros((2, 3)), "fps": 10.0, "up_axis": "y"}
+    np.savez(tmp_path / "mine.npz", **still, expression=faces, body_sha256=model.sha256)
+    np.savez(tmp_path / "foreign.npz", **still, expression=faces)
+    close = replace(SMALL, size=(300, 400))
+    for name, moves in (("mine", True), ("foreign", False)):
+        notes = []
+        render(
+            folder, tmp_path / f"{name}.npz", tmp_path / name, close, progress=lambda e, n=notes: n.append(e.message)
+        )
+        first, second = (Image.open(tmp_path / name / f"{number:06d}.png").tobytes() for number in range(2))
+        assert (first != second) is moves and any("dropped" in note for note in notes) is not moves
+
+
 def test_a_camera_file_is_obeyed(folder, motion, tmp_path, model):
     camera = load_avatar(folder, model).registration.camera
     save_cameras(tmp_path / "camera.json", [camera.resized(30, 40)])

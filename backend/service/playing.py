@@ -16,7 +16,7 @@ from backend.rendering.writers import write_png
 from backend.stages import Frame as Picture
 from shared.camera import Camera, load_cameras
 from shared.exr import write_exr
-from shared.motion_files import load_motion
+from shared.motion_files import Basis, load_motion
 from shared.rig import Rig, load_rig
 from shared.rotations import axis_angles_from_matrices, matrices_from_axis_angles
 from shared.wire import calls
@@ -30,7 +30,8 @@ def render_motion(client: Client, avatar: str, arguments: Namespace, progress: P
     """Play a motion file from where the person stands in the photo; frames become numbered files."""
     ensure_writable(arguments.out)
     rig = _rig(client, avatar)
-    loaded = load_motion(arguments.motion, fps=arguments.fps, hand_mean=rig.hand_mean)
+    basis = Basis(rig.body_sha256, tuple(map(str, rig.expression_names)))
+    loaded = load_motion(arguments.motion, fps=arguments.fps, hand_mean=rig.hand_mean, basis=basis)
     for note in loaded.notes:
         progress(Event("motion", 1, 1, note))
     motion = loaded.motion.placed(rig.full_pose[:3], rig.transl)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from shared.errors import VivantError
-from shared.motion_files import PELVIS, Known, load_motion
+from shared.motion_files import PELVIS, Basis, Known, load_motion
 from shared.rotations import axis_angles_from_matrices, matrices_from_axis_angles
 
 FRAMES = 5
@@ -106,6 +106,20 @@ def test_a_file_may_state_its_hands_and_axis(tmp_path):
     loaded = load_motion(path, hand_mean=np.ones((30, 3)))
     assert_allclose(loaded.motion.full_pose[:, 75:], beat2()["poses"][:, 75:], atol=1e-6)
     assert_allclose(loaded.motion.full_pose[:, :3], np.tile([-np.pi / 2, 0, 0], (FRAMES, 1)), atol=1e-6)
+
+
+def test_nameless_expressions_are_kept_on_the_body_they_were_made_for(tmp_path):
+    values = np.random.default_rng(0).normal(size=(FRAMES, 4))
+    path = write(tmp_path / "a.npz", **amass_x(), expression=values, body_sha256="ab" * 32)
+    loaded = load_motion(path, basis=Basis("ab" * 32, ("exp000", "exp001", "exp002")))
+    assert loaded.motion.expression_names == ("exp000", "exp001", "exp002")
+    assert_allclose(loaded.motion.expression, values[:, :3], atol=1e-6)
+    assert any("3 nameless expressions kept" in note for note in loaded.notes)
+    assert any("1 more expression numbers dropped" in note for note in loaded.notes)
+    for basis in (Basis("cd" * 32, ("exp000",)), None):
+        loaded = load_motion(path, basis=basis)
+        assert loaded.motion.expression.shape == (FRAMES, 0)
+        assert any("belong to the body file abababababab" in note for note in loaded.notes)
 
 
 def test_plain_files_keep_named_expressions(tmp_path):
