@@ -33,7 +33,7 @@ class Doors:
     def ended(self) -> Iterator[int]:
         """The descriptors of connections that ended since this was asked last."""
         for monitor in self._monitors:
-            while monitor.get(zmq.EVENTS) & zmq.POLLIN:
+            while int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
                 yield recv_monitor_message(monitor)["value"]
 
     def hang_up(self) -> None:
