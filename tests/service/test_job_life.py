@@ -39,6 +39,21 @@ def client(server):
         until(lambda: all(info.state in FINAL_STATES for info in connected.call(JobList()).message.jobs))
 
 
+ACKNOWLEDGED_S, EFFECTIVE_S = 0.5, 5.0
+"""What a user is promised of cancelling."""
+
+
+def cancelled(client, job):
+    """Cancel twice; seconds until the quicker answer (a busy computer may delay one), and until the job has stopped."""
+    began, took = time.monotonic(), []
+    for _ in range(2):
+        asked = time.monotonic()
+        client.call(JobCancel(job))
+        took.append(time.monotonic() - asked)
+    until_state(client, job, "cancelled")
+    return min(took), time.monotonic() - began
+
+
 def workers_of(client, server, job):
     """Process ids of the workers that had the job, from its log."""
     text = client.call(JobLog(job)).message.text
@@ -162,21 +177,16 @@ def test_15_a_full_disk_fails_the_job_and_it_can_be_resumed(client):
 def test_20_cancel_is_answered_at_once_and_works_within_five_seconds(client):
     job = submit(client, steps=1000, size=100)
     until(lambda: state_of(client, job).stage == "training")
-    began = time.monotonic()
-    client.call(JobCancel(job))
-    client.call(JobCancel(job))
-    until_state(client, job, "cancelled")
-    assert time.monotonic() - began < 5
+    acknowledged, effective = cancelled(client, job)
+    assert acknowledged < ACKNOWLEDGED_S and effective < EFFECTIVE_S
     assert client.call(JobCancel(job)).message.info.state == "cancelled"
 
 
 def test_20_a_worker_that_hears_no_cancel_is_ended_and_replaced(client, server):
     job = submit(client, steps=1000, size=100, seed=DEAF)
     until(lambda: state_of(client, job).stage == "training")
-    began = time.monotonic()
-    client.call(JobCancel(job))
-    until_state(client, job, "cancelled")
-    assert time.monotonic() - began < limits.CANCEL_KILL_S + 3
+    acknowledged, effective = cancelled(client, job)
+    assert acknowledged < ACKNOWLEDGED_S and limits.CANCEL_KILL_S < effective < EFFECTIVE_S
     until_state(client, submit(client), "finished")
 
 
