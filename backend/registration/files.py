@@ -19,6 +19,10 @@ KEYS = (
     *("image_size", "offsets", "confidence", "confidence_names", "notes"),
 )
 
+NUMBERS, INTEGERS, TEXTS, FLAGS = "fiu", "iu", "U", "b"
+"""Kinds of numpy's types."""
+KINDS = {NUMBERS: "numbers", INTEGERS: "integers", TEXTS: "texts", FLAGS: "flags"}
+
 OPTIONAL = ("hair_vertices", "hair_faces", "hair_pixels")
 
 
@@ -79,24 +83,61 @@ def _check(path: Path, arrays: dict[str, np.ndarray], model: BodyModel) -> None:
             f"The registration {path} was made with another body file (SHA-256 {str(arrays['body_sha256'])[:12]}..., "
             f"loaded: {model.sha256[:12]}...). Give the same --body as then, or register the photo again."
         )
-    shapes = {
-        "full_pose": (165,),
-        "transl": (3,),
-        "K": (3, 3),
-        "world_to_camera": (4, 4),
-        "image_size": (2,),
-        "offsets": tuple(model.template.shape),
-        "expression": (len(model.expression_names),),
-        "expression_names": (len(model.expression_names),),
-    }
-    for key, shape in shapes.items():
-        if arrays[key].shape != shape:
-            raise VivantError(
-                f"The registration {path}: {key} has shape {arrays[key].shape}, not {shape}. Make it again."
-            )
+    layout = _layout(arrays, model)
     for key, values in arrays.items():
-        if values.dtype.kind in "fiu" and not np.isfinite(values).all():
-            raise VivantError(f"The registration {path}: {key} holds a number that is not finite. Make it again.")
+        kinds, shape = layout[key]
+        fits = len(values.shape) == len(shape) and all(
+            want in (None, have) for want, have in zip(shape, values.shape, strict=True)
+        )
+        if values.dtype.kind not in kinds or not fits:
+            wanted = " x ".join("any" if length is None else str(length) for length in shape) or "single"
+            raise _broken(path, f"{key} is {values.dtype} {values.shape}, not {wanted} {KINDS[kinds]}")
+        if values.dtype.kind in NUMBERS and not np.isfinite(values).all():
+            raise _broken(path, f"{key} holds a number that is not finite")
+    _check_values(path, arrays, model)
+
+
+def _layout(arrays: dict[str, np.ndarray], model: BodyModel) -> dict[str, tuple[str, tuple[int | None, ...]]]:
+    """What kinds each array may be of, and its shape; None stands for any length."""
+    expressions = len(model.expression_names)
+    return {
+        "body_sha256": (TEXTS, ()),
+        "betas": (NUMBERS, (None,)),
+        "expression": (NUMBERS, (expressions,)),
+        "expression_names": (TEXTS, (expressions,)),
+        "full_pose": (NUMBERS, (165,)),
+        "transl": (NUMBERS, (3,)),
+        "K": (NUMBERS, (3, 3)),
+        "world_to_camera": (NUMBERS, (4, 4)),
+        "image_size": (INTEGERS, (2,)),
+        "offsets": (NUMBERS, tuple(model.template.shape)),
+        "confidence": (NUMBERS, (arrays["confidence_names"].size,)),
+        "confidence_names": (TEXTS, (None,)),
+        "notes": (TEXTS, (None,)),
+        "hair_vertices": (NUMBERS, (None, 3)),
+        "hair_faces": (INTEGERS, (None, 3)),
+        "hair_pixels": (FLAGS, (None, None)),
+    }
+
+
+def _check_values(path: Path, arrays: dict[str, np.ndarray], model: BodyModel) -> None:
+    width, height = (int(size) for size in arrays["image_size"])
+    if len(arrays["betas"]) > model.num_betas:
+        raise _broken(path, f"it has {len(arrays['betas'])} betas, the body {model.num_betas}")
+    if min(width, height) < 1 or min(arrays["K"][0, 0], arrays["K"][1, 1]) <= 0:
+        raise _broken(path, "its camera has no size or no focal length")
+    if ("hair_vertices" in arrays) != ("hair_faces" in arrays):
+        raise _broken(path, "of hair_vertices and hair_faces one is missing")
+    if "hair_faces" in arrays and arrays["hair_faces"].size:
+        faces = arrays["hair_faces"]
+        if faces.min() < 0 or faces.max() >= len(arrays["hair_vertices"]):
+            raise _broken(path, "hair_faces names vertices that are not there")
+    if "hair_pixels" in arrays and arrays["hair_pixels"].shape != (height, width):
+        raise _broken(path, "hair_pixels has another size than the image")
+
+
+def _broken(path: Path, cause: str) -> VivantError:
+    return VivantError(f"The registration {path} is broken: {cause}. Make it again with `vivant register`.")
 
 
 def _registration(arrays: dict[str, np.ndarray]) -> Registration:

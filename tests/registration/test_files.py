@@ -70,7 +70,6 @@ def test_another_bodys_file_is_refused(model, tmp_path):
         "object array",
         "lacks a key",
         "nan",
-        "shape",
     ],
 )
 def test_a_damaged_file_is_refused_with_a_reason(model, tmp_path, damage):
@@ -96,11 +95,38 @@ def test_a_damaged_file_is_refused_with_a_reason(model, tmp_path, damage):
     elif damage == "lacks a key":
         arrays.pop("transl")
         np.savez(path, **arrays)
-    elif damage == "nan":
-        np.savez(path, **arrays | {"betas": np.full(30, np.nan)})
     else:
-        np.savez(path, **arrays | {"full_pose": np.zeros(63)})
+        np.savez(path, **arrays | {"betas": np.full(30, np.nan)})
     with pytest.raises(VivantError, match=r"registration\.npz"):
+        load_registration(path, model)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("full_pose", np.zeros(63)),
+        ("betas", np.zeros((3, 3))),
+        ("betas", np.zeros(500)),
+        ("betas", np.array(["tall"])),
+        ("confidence", np.zeros(5)),
+        ("confidence_names", np.array("body")),
+        ("image_size", np.array([0, 480])),
+        ("image_size", np.array([640.5, 480.0])),
+        ("K", np.zeros((3, 3))),
+        ("notes", np.zeros(2)),
+        ("hair_vertices", np.zeros((5, 2))),
+        ("hair_faces", np.array([[0, 1, 9]])),
+        ("hair_faces", None),
+        ("hair_pixels", np.zeros((3, 4), bool)),
+    ],
+)
+def test_arrays_that_cannot_be_are_refused_by_name(model, tmp_path, key, value):
+    """They failed far from here, with a traceback."""
+    path = tmp_path / "registration.npz"
+    save_registration(path, some_registration(model))
+    arrays = dict(np.load(path)) | {key: value}
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
+    with pytest.raises(VivantError, match=r"registration\.npz is broken: .* Make it again"):
         load_registration(path, model)
 
 
