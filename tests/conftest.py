@@ -9,8 +9,16 @@ settings.register_profile("vivant", deadline=None)  # how long an example takes 
 settings.load_profile("vivant")
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
 EXAMPLES = ROOT / "examples"
+
+
+@pytest.fixture(scope="session")
+def truth() -> Path:
+    """The rendered people that `vivant evaluate` measures with. They lie beside the repository, not in it."""
+    folder = ROOT.parent / "shared" / "truth"
+    if not folder.exists():
+        pytest.skip(f"needs the truth set in {folder}")
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,6 @@ from backend.evaluation.actor import Actor, Similarity, align, carry_over
 from backend.evaluation.cutout import cutout
 from backend.evaluation.sources import true_observations, true_registration
 from backend.evaluation.truth import load_subject
-from tests.conftest import SHARED
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +21,8 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def subject():
-    return load_subject(SHARED / "truth" / "subject_b")
+def subject(truth):
+    return load_subject(truth / "subject_b")
 
 
 @settings(max_examples=20)

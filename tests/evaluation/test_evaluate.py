@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 
 from backend.evaluation.truth import load_truth
-from tests.conftest import SHARED
 
 KEPT = ("photo", "talk_04", "turn_p60")
 
 
 @pytest.fixture(scope="module")
-def small_truth(tmp_path_factory) -> Path:
+def small_truth(truth, tmp_path_factory) -> Path:
     """Subject a with three frames: those missing from params.npz do not exist."""
     folder = tmp_path_factory.mktemp("truth") / "subject_a"
-    shutil.copytree(SHARED / "truth" / "subject_a", folder, copy_function=shutil.copyfile)
+    shutil.copytree(truth / "subject_a", folder, copy_function=shutil.copyfile)
     folder.chmod(0o755)
     with np.load(folder / "params.npz") as archive:
         kept = np.isin(archive["names"], KEPT)

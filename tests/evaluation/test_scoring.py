@@ -13,12 +13,11 @@ from backend.evaluation.scoring import Scorer, TruePicture, mean_by_group, mean_
 from backend.evaluation.sheet import row, sheet
 from backend.evaluation.truth import load_subject
 from backend.stages import Frame
-from tests.conftest import SHARED
 
 
 @pytest.fixture(scope="module")
-def subject():
-    return load_subject(SHARED / "truth" / "subject_a")
+def subject(truth):
+    return load_subject(truth / "subject_a")
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,12 @@ from backend.evaluation.sources import true_observations, true_registration
 from backend.evaluation.textured import TexturedMesh
 from backend.evaluation.truth import load_subject
 from backend.stages import HairLayer
-from tests.conftest import SHARED
 
 
 @pytest.fixture(scope="module")
-def scene():
+def scene(truth):
     model = BodyModel.load()
-    subject = load_subject(SHARED / "truth" / "subject_b")
+    subject = load_subject(truth / "subject_b")
     return subject, model, true_registration(subject, model)
 
 

@@ -8,14 +8,11 @@ import pytest
 from backend.evaluation.metrics import person_box
 from backend.evaluation.truth import GROUPS, check_body, load_subject, load_truth
 from shared.errors import VivantError
-from tests.conftest import SHARED
-
-TRUTH = SHARED / "truth"
 
 
 @pytest.fixture(scope="module")
-def subject():
-    return load_subject(TRUTH / "subject_a")
+def subject(truth):
+    return load_subject(truth / "subject_a")
 
 
 def test_frames_keep_their_order_and_fall_into_groups(subject):
@@ -52,12 +49,12 @@ def test_depth_is_known_for_few_frames_and_agrees_with_the_joints(subject):
         assert 0 < depth[0] - frame.depth[y, x] < 0.2  # the surface lies in front of the head joint
 
 
-def test_subjects_are_chosen_by_letter_or_by_folder():
-    assert [s.name for s in load_truth(TRUTH, ("b", "subject_a"))] == ["subject_b", "subject_a"]
+def test_subjects_are_chosen_by_letter_or_by_folder(truth):
+    assert [s.name for s in load_truth(truth, ("b", "subject_a"))] == ["subject_b", "subject_a"]
     with pytest.raises(VivantError, match="no subject_z"):
-        load_truth(TRUTH, ("z",))
+        load_truth(truth, ("z",))
     with pytest.raises(VivantError, match="no folder subject_"):
-        load_truth(TRUTH / "subject_a")
+        load_truth(truth / "subject_a")
 
 
 def test_another_body_file_is_refused(subject):
@@ -66,18 +63,18 @@ def test_another_body_file_is_refused(subject):
         check_body(subject, "0" * 64)
 
 
-def test_a_named_frame_that_is_not_on_disk_is_an_error(tmp_path):
+def test_a_named_frame_that_is_not_on_disk_is_an_error(truth, tmp_path):
     folder = tmp_path / "subject_c"
-    shutil.copytree(TRUTH / "subject_a", folder, copy_function=shutil.copyfile)
+    shutil.copytree(truth / "subject_a", folder, copy_function=shutil.copyfile)
     folder.chmod(0o755)
     (folder / "talk_03.png").unlink()
     with pytest.raises(VivantError, match=r"talk_03\.png"):
         load_subject(folder)
 
 
-def test_a_frame_missing_from_params_is_simply_absent(tmp_path):
+def test_a_frame_missing_from_params_is_simply_absent(truth, tmp_path):
     folder = tmp_path / "subject_c"
-    shutil.copytree(TRUTH / "subject_a", folder, copy_function=shutil.copyfile)
+    shutil.copytree(truth / "subject_a", folder, copy_function=shutil.copyfile)
     folder.chmod(0o755)
     with np.load(folder / "params.npz") as archive:
         params = {key: archive[key] if key == "betas" else archive[key][:5] for key in archive.files}

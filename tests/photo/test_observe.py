@@ -13,7 +13,7 @@ from backend.photo.detectors import Detectors
 from backend.photo.mirror import FACE_MIRROR
 from backend.photo.people import find_people
 from shared.errors import VivantError
-from tests.conftest import EXAMPLES, SHARED
+from tests.conftest import EXAMPLES
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +61,20 @@ def test_landmarks_follow_the_picture_through_scale_shift_and_mirror(astronaut, 
 
 
 @pytest.mark.parametrize("subject", ["a", "b"])
-def test_matte_and_hands_against_the_truth(subject):
-    folder = SHARED / "truth" / f"subject_{subject}"
+def test_matte_and_hands_against_the_truth(truth, subject):
+    folder = truth / f"subject_{subject}"
     found = observe(folder / "photo.png")
-    truth = np.asarray(Image.open(folder / "photo_rgba.png"))[..., 3] / 255
-    ours, theirs = found.alpha > 0.5, truth > 0.5
+    alpha = np.asarray(Image.open(folder / "photo_rgba.png"))[..., 3] / 255
+    ours, theirs = found.alpha > 0.5, alpha > 0.5
     assert (ours & theirs).sum() / (ours | theirs).sum() > 0.985
-    assert np.abs(found.alpha - truth).mean() < 0.006
+    assert np.abs(found.alpha - alpha).mean() < 0.006
     assert found.left_hand.found and found.right_hand.found
     x0, y0, x1, y1 = found.box
     assert max(x1 - x0, y1 - y0) <= 1024 and found.notes == ()
 
 
-def test_photos_own_alpha_is_taken_and_large_photos_are_scaled_down(tmp_path):
-    path = SHARED / "truth" / "subject_a" / "photo_rgba.png"
+def test_photos_own_alpha_is_taken_and_large_photos_are_scaled_down(truth, tmp_path):
+    path = truth / "subject_a" / "photo_rgba.png"
     larger = Image.open(path).resize((1152, 2048))
     larger.save(tmp_path / "a.png")
     found = observe(tmp_path / "a.png")

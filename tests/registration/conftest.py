@@ -4,7 +4,6 @@ from backend.evaluation.sources import Source, true_source
 from backend.evaluation.truth import TruthSubject, load_subject
 from backend.registration.fit import fit_body
 from backend.stages import Registration
-from tests.conftest import SHARED
 
 from .people import Person, person
 
@@ -22,7 +21,7 @@ def registration(seen, model) -> Registration:
 
 
 @pytest.fixture(scope="session", params=["subject_a", "subject_b"])
-def dressed(request, model) -> tuple[TruthSubject, Source]:
+def dressed(request, truth, model) -> tuple[TruthSubject, Source]:
     """A truth subject with its true body, and the clothes and hair that we find on it."""
-    subject = load_subject(SHARED / "truth" / request.param)
+    subject = load_subject(truth / request.param)
     return subject, true_source(subject, model)

@@ -11,25 +11,24 @@ from backend.photo.observe import observe
 from backend.registration.fit import fit_body
 from backend.registration.ground import posed_body
 from shared.camera import Camera
-from tests.conftest import SHARED
 
 from .people import procrustes_mm
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("subject", ["subject_a", "subject_b"])
-def test_a_photo_of_a_known_person_is_explained(subject, model):
-    folder = SHARED / "truth" / subject
-    truth = np.load(folder / "params.npz")
+def test_a_photo_of_a_known_person_is_explained(truth, subject, model):
+    folder = truth / subject
+    params = np.load(folder / "params.npz")
     width, height = json.loads((folder / "meta.json").read_text())["size"]
-    camera = Camera(width, height, truth["K"][0], truth["world_to_camera"][0])
+    camera = Camera(width, height, params["K"][0], params["world_to_camera"][0])
     registration = fit_body(observe(folder / "photo.png"), model)
     vertices, joints = posed_body(registration, model)
-    assert procrustes_mm(joints, truth["joints"][0]) < 50
+    assert procrustes_mm(joints, params["joints"][0]) < 50
 
     found = registration.camera.project(joints[:22])[0]
-    assert np.linalg.norm(found - camera.project(truth["joints"][0][:22])[0], axis=1).mean() < 8
-    assert _face_error(registration.camera, vertices, camera, _true_vertices(truth, model), model) < 0.05
+    assert np.linalg.norm(found - camera.project(params["joints"][0][:22])[0], axis=1).mean() < 8
+    assert _face_error(registration.camera, vertices, camera, _true_vertices(params, model), model) < 0.05
 
 
 def _true_vertices(truth, model):
