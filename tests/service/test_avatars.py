@@ -118,6 +118,7 @@ def claim_gaussians(folder, count):
     (folder / "gaussians.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
 
 
+@pytest.mark.limits("GAUSSIANS")
 def test_an_avatar_may_have_so_many_gaussians(client, folder):
     claim_gaussians(folder, limits.GAUSSIANS)
     answer = client.call(AvatarImport(calls.new_id(), str(folder)))
@@ -175,6 +176,7 @@ def test_an_upload_goes_on_where_it_stopped_and_a_wrong_hash_is_refused(server, 
     assert client.call(AssetPut(wrong, 10)).message.offset == 0
 
 
+@pytest.mark.limits("UPLOADS")
 def test_more_uploads_at_once_than_digests_are_kept_all_arrive_whole(client):
     photos = [f"{number:04d}".encode() * 8 for number in range(limits.UPLOADS + 1)]
     names = [hashlib.sha256(photo).hexdigest() for photo in photos]

@@ -93,6 +93,7 @@ def test_24_chunks_that_a_client_does_not_take_are_not_read(server, raw, avatar,
 
 
 @pytest.mark.parametrize("answer", [None, Ok()])
+@pytest.mark.limits("REQUESTS")
 def test_so_many_requests_may_wait_for_answers_and_no_more(answer):
     session = Session(new_id(), "ada", True, b"", 0.0)
     handler = later(lambda session, envelope: answer)
@@ -108,6 +109,7 @@ def test_so_many_requests_may_wait_for_answers_and_no_more(answer):
     handler(session, Envelope(Ping()))
 
 
+@pytest.mark.limits("UNSENT")
 def test_so_many_answers_wait_for_a_client_and_no_more(tmp_path):
     sent, full = [], True
     post = SimpleNamespace(

@@ -230,8 +230,9 @@ def test_27_a_render_asked_twice_runs_once(client, avatar):
     client.call(JobCancel(request.job))
 
 
+@pytest.mark.limits("WAITING_RENDERS")
 def test_so_many_renders_may_wait_and_no_more(client, avatar):
-    jobs = [render_frames(avatar) for _ in range(8)]
+    jobs = [render_frames(avatar) for _ in range(limits.WAITING_RENDERS)]
     for job in jobs:
         client.call(job, motion())
     with pytest.raises(WireError) as told:

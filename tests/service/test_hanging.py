@@ -81,6 +81,7 @@ class Desk:
 
 
 @pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.limits("OPEN_S")
 def test_19_an_import_that_takes_too_long_is_refused_and_leaves_nothing(tmp_path, folder, copied):
     hall = Desk(tmp_path / "data")
     os.mkdir(tmp_path / "data")

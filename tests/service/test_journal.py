@@ -95,6 +95,7 @@ def test_events_count_without_gap_and_progress_is_thinned(steps):
         assert (told[-1][1].info.stage, told[-1][1].info.step) == last[-1][1:3]
 
 
+@pytest.mark.limits("PROGRESS_HZ")
 def test_the_newest_step_is_told_when_its_turn_comes(ledger, clock, told):
     job = a_job()
     ledger.add(job)

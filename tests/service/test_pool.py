@@ -72,17 +72,18 @@ def watch(tmp_path):
     made[0].close()
 
 
+@pytest.mark.limits("WORKER_SILENCE_S")
 def test_19_a_worker_that_is_silent_for_too_long_is_killed_and_replaced(watch):
     watched = watch()
     build, render = until(watched.ready)
     os.kill(build.process.pid, signal.SIGSTOP)
-    watched.clock.pass_(WORKER_SILENCE_S - 1)
+    watched.clock.pass_(WORKER_SILENCE_S)
     watched.pool.tick()
     until(lambda: watched.listen() or render.heard == watched.clock())
     assert not watched.lost
-    watched.clock.pass_(2)
+    watched.clock.pass_(0.01)
     watched.pool.tick()
-    assert watched.lost == [("build", f"it gave no sign of life for {WORKER_SILENCE_S + 1:.0f} s")]
+    assert watched.lost == [("build", f"it gave no sign of life for {WORKER_SILENCE_S:.0f} s")]
     assert build.process.returncode == -signal.SIGKILL
     watched.clock.pass_(WORKER_RESTART_S[0])
     assert {worker.process.pid for worker in until(watched.ready)} & {build.process.pid, render.process.pid} == {
@@ -90,6 +91,7 @@ def test_19_a_worker_that_is_silent_for_too_long_is_killed_and_replaced(watch):
     }
 
 
+@pytest.mark.limits("FRAME_S")
 def test_19_a_worker_whose_frame_does_not_end_is_killed_although_it_answers_pings(watch):
     watched = watch()
     _, render = until(watched.ready)
@@ -142,6 +144,7 @@ def test_38_hours_that_a_laptop_slept_kill_no_worker_that_answers(watch):
     assert not watched.lost
 
 
+@pytest.mark.limits("WORKER_STARTS", "WORKER_RESTART_S")
 def test_starting_is_tried_again_ever_more_rarely_and_then_told(watch):
     watched = watch(DIES_AT_ONCE)
     for tried in range(1, WORKER_STARTS + 1):
@@ -149,14 +152,21 @@ def test_starting_is_tried_again_ever_more_rarely_and_then_told(watch):
         until(lambda tried=tried: watched.pool.tick() or len(watched.lost) == 2 * tried)
         watched.pool.tick()
         assert not watched.pool.workers()
-        watched.clock.pass_(WORKER_RESTART_S[0] * 2**tried)
+        watched.clock.pass_(WORKER_RESTART_S[0] * 2**tried - 0.01)
+        watched.pool.tick()
+        assert not watched.pool.workers()
+        watched.clock.pass_(0.02)
     assert "does not start" in watched.pool.trouble("build")
     assert set(watched.lost) == {(role, "it ended with exit code 3") for role in ("build", "render")}
 
 
+@pytest.mark.limits("WORKER_START_S")
 def test_a_worker_that_never_gets_ready_is_replaced(watch):
     watched = watch(NEVER_READY)
-    watched.clock.pass_(WORKER_START_S + 1)
+    watched.clock.pass_(WORKER_START_S)
+    watched.pool.tick()
+    assert not watched.lost
+    watched.clock.pass_(0.01)
     watched.pool.tick()
     assert len(watched.lost) == 2
 

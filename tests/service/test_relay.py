@@ -147,6 +147,7 @@ def test_20_cancelling_a_render_hurries_the_worker_that_draws_it(stage):
     assert stage.pool.hurried == stage.pool.order.request
 
 
+@pytest.mark.limits("VIEWS")
 def test_views_that_wait_are_limited(stage):
     client = stage.client("a")
     stage.pool.worker.busy = "another's"
@@ -183,6 +184,7 @@ def test_live_views_and_renders_of_one_client_take_turns(stage):
     assert kinds[1:5] in (["view", "job"] * 2, ["job", "view"] * 2)
 
 
+@pytest.mark.limits("VANISHED_LIVE_S", "VANISHED_STATE_S")
 def test_22_live_frames_of_a_silent_client_end_after_six_seconds_and_its_renders_after_sixty(stage):
     client = stage.client("a", credit=2)
     stage.relay.live(client, Envelope(render_live(new_id()), motion()))
@@ -190,14 +192,20 @@ def test_22_live_frames_of_a_silent_client_end_after_six_seconds_and_its_renders
     stage.relay.live(client, Envelope(render_live(new_id()), motion()))
     stage.relay.live(client, Envelope(render_live(new_id()), motion()))
     job = stage.render(client, 5)
-    stage.clock.pass_(limits.VANISHED_LIVE_S + 0.1)
+    stage.clock.pass_(limits.VANISHED_LIVE_S)
+    stage.relay.tick()
+    assert stage.relay._streams["a"].live
+    stage.clock.pass_(0.01)
     stage.relay.tick()
     sent = len(stage.sockets.taken)
     stage.draw()
     assert len(stage.sockets.taken) == sent and stage.state(job) in ("queued", "running")
     stage.sessions.tick()
     assert stage.sessions.get("a") is client
-    stage.clock.pass_(limits.VANISHED_STATE_S)
+    stage.clock.pass_(limits.VANISHED_STATE_S - limits.VANISHED_LIVE_S - 0.01)
+    stage.sessions.tick()
+    assert stage.sessions.get("a") is client
+    stage.clock.pass_(0.01)
     stage.sessions.tick()
     assert stage.sessions.get("a") is None and stage.state(job) == "interrupted"
     assert stage.journal.job(job).info.retryable
@@ -323,6 +331,7 @@ def test_24_poses_of_all_renders_together_have_a_ceiling(stage, monkeypatch):
     stage.relay.check(other, asked, poses)
 
 
+@pytest.mark.limits("SLOTS")
 def test_memory_is_bounded_by_slots_whatever_the_credit(stage):
     client = stage.client("a")
     stage.sockets.send_parts = lambda *_, **__: (Sent.YES, zmq.MessageTracker.__new__(zmq.MessageTracker))
@@ -333,3 +342,15 @@ def test_memory_is_bounded_by_slots_whatever_the_credit(stage):
         while stage.draw():
             drawn += 1
     assert drawn == 3
+
+
+@pytest.mark.limits("STREAM_RESTS")
+def test_a_client_that_rests_gives_its_slots_back(stage, tmp_path):
+    client = stage.client("a")
+    stage.relay.live(client, Envelope(render_live(new_id()), motion()))
+    stage.draw()
+    for _ in range(limits.STREAM_RESTS):
+        stage.relay.tick()
+    assert list(tmp_path.glob("ring-*"))
+    stage.relay.tick()
+    assert not list(tmp_path.glob("ring-*"))

@@ -152,6 +152,7 @@ def test_14_poses_that_were_damaged_are_not_drawn(server, avatar):
         assert told.value.code == "conflict"
 
 
+@pytest.mark.limits("INTERRUPTED_RENDERS")
 def test_of_renders_left_behind_the_newest_are_kept(server, avatar):
     jobs = [left_behind(server, avatar, 1, frames=3) for _ in range(limits.INTERRUPTED_RENDERS + 1)]
     with server.connect() as client:

@@ -111,6 +111,7 @@ def test_15_a_frame_too_large_for_the_disk_is_an_error_and_leaves_no_ring(tmp_pa
     assert told.value.code == "disk_full" and not list(tmp_path.iterdir()) and budget.used == 0
 
 
+@pytest.mark.limits("SERVER_BYTES")
 def test_24_all_clients_together_have_so_much_memory_and_no_more(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "SERVER_BYTES", 2 * limits.SLOTS * 1000)
     budget = Budget()

@@ -199,6 +199,7 @@ def test_04_a_stranger_that_is_cut_is_logged(server):
 
 
 @pytest.mark.parametrize(("channel", "size"), PARTS)
+@pytest.mark.limits("CONTROL_PART_BYTES", "JOIN_PART_BYTES")
 def test_04_a_part_of_the_largest_size_is_heard(server, channel, size):
     context = new_context()
     sock = raw(context, server.connection(), channel)

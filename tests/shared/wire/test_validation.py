@@ -50,6 +50,7 @@ def test_row_31_a_number_that_cannot_be_is_refused_wherever_it_stands(name, numb
     ("name", "largest"),
     [("full_pose", ANGLE_RAD), ("transl", PLACE_M), ("expression", WEIGHT)],
 )
+@pytest.mark.limits("ANGLE_RAD", "PLACE_M", "WEIGHT")
 def test_row_31_the_largest_numbers_pass_and_the_next_do_not(name, largest):
     buffers = motion()
     buffers[name][1, 1] = -largest
@@ -61,6 +62,7 @@ def test_row_31_the_largest_numbers_pass_and_the_next_do_not(name, largest):
 @pytest.mark.parametrize(
     "focal", [0, -500, np.nextafter(np.float32(FOCAL_PX[0]), np.float32(0)), np.float32(FOCAL_PX[1]) * 1.1]
 )
+@pytest.mark.limits("FOCAL_PX")
 def test_row_31_a_focal_length_that_cannot_be_is_refused(focal):
     buffers = motion()
     buffers["K"][0, 1, 1] = focal
