@@ -53,15 +53,23 @@ def read_body(path: Path) -> BodyArrays:
     except OSError as error:
         raise VivantError(f"Cannot read the body file {path}: {error.strerror}. {OFFICIAL}") from error
     if not zipfile.is_zipfile(path):
-        raise VivantError(
-            f"{path} is not a readable .npz; a .pkl is refused because loading one runs code. {CONVERT_PICKLE}"
-        )
+        raise _unreadable(path)
     with np.load(path, allow_pickle=False) as archive:
         arrays = _Reader(path, archive)
         kintree = arrays.numeric("kintree_table", lambda a: a.shape == (2, NUM_JOINTS))
         if tuple(kintree[0, 1:].tolist()) != PARENTS[1:]:
             raise VivantError(f"{path} does not have SMPL-X's 55-joint tree (key kintree_table). {OFFICIAL}")
         return _read(arrays, digest)
+
+
+def _unreadable(path: Path) -> VivantError:
+    with path.open("rb") as file:
+        pickled = file.read(1) == b"\x80"  # how a pickle begins
+    if pickled or path.suffix == ".pkl":
+        return VivantError(
+            f"{path} is a pickle, not an .npz; it is refused because loading one runs code. {CONVERT_PICKLE}"
+        )
+    return VivantError(f"{path} is not a readable .npz: empty, cut off or something else. Fetch it again. {OFFICIAL}")
 
 
 def _read(arrays: _Reader, digest: str) -> BodyArrays:

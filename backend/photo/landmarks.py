@@ -13,7 +13,7 @@ from . import gates
 from .crops import Box, Crop
 from .detectors import Detectors, Pose
 from .mirror import BODY_MIRROR, FACE_MIRROR
-from .people import LEFT_SHOULDER, NOSE, RIGHT_SHOULDER, Person, torso_length
+from .people import AWAY, LEFT_SHOULDER, NOSE, RIGHT_SHOULDER, Person, torso_length
 
 BODY_LOOKS = (1.25, 1.1, 1.45)  # times the person's box, each also mirrored
 FACE_LOOKS = (1.0, 1.25, 1.6)  # times the head's box
@@ -23,7 +23,6 @@ BODY_SIZE, FACE_SIZE, HAND_SIZE = 640, 640, 384
 upper left (measured with mirrored pairs at several sizes), so faces and hands are enlarged: it becomes a tenth."""
 FACE_POINTS = slice(0, 11)
 MIN_LOOKS = 2
-AWAY = "Use a photo in which the person faces the camera, with face and shoulders in full view."
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,9 @@ def _body_looks(rgb: np.ndarray, person: Person, detectors: Detectors) -> list[L
             if look is not None and look.shows(person):
                 looks.append(look)
     if len(looks) < MIN_LOOKS:
-        raise VivantError("The person's body cannot be made out. Use a photo with less in front of the person.")
+        raise VivantError(
+            f"The person's body cannot be made out: it is turned to the side, partly covered or cut off. {AWAY}"
+        )
     return looks
 
 

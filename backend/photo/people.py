@@ -14,6 +14,7 @@ from .detectors import Detectors
 NOSE, LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = 0, 11, 12, 23, 24
 DETECTOR_SIZE = 512
 SURE_VISIBILITY = 0.7
+AWAY = "Use a photo in which the person faces the camera, with face and shoulders in full view."
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ def choose_person(people: list[Person], shape: tuple[int, ...], number: int | No
     """
     if not people:
         raise NoPersonError(
-            "No person was found in the photo. Use a well-lit photo that shows one person from the front, "
-            "at least head and shoulders."
+            "No person was found in the photo: nobody is there, or head and shoulders are covered, turned away, cut "
+            f"off or very small. {AWAY}"
         )
     if number is not None and not 1 <= number <= len(people):
         count = "is only person 1" if len(people) == 1 else f"are persons 1 to {len(people)}"

@@ -106,7 +106,7 @@ def test_refusals_name_the_cause(pixels, tmp_path):
     assert "pixels large" in refused(saved(tiny))
     hidden = pixels.copy()
     hidden[60:190, 165:290] = 128
-    assert refused(saved(hidden))
+    assert "covered, turned away" in refused(saved(hidden))
     assert refused(saved(pixels[:, 225:]))  # half the face is beyond the edge
 
 
