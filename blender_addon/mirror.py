@@ -53,14 +53,24 @@ def is_busy() -> bool:
 # What arrives
 
 
-def take_jobs(envelope: Envelope) -> list[messages.JobInfo]:
-    """The backend's list of jobs; returns those that are another than we knew."""
-    before = dict(_jobs)
-    _jobs.clear()
-    _jobs.update({name: before[name] for name in _ours})
-    _jobs.update({info.job: info for info in cast(messages.Jobs, envelope.message).jobs})
+def known_jobs() -> set[str]:
+    """Those that the backend has told of."""
+    return _jobs.keys() - _ours
+
+
+def take_jobs(page: messages.Jobs) -> list[messages.JobInfo]:
+    """A page of the backend's list of jobs; returns those that are another than we knew."""
+    changed = [info for info in page.jobs if _jobs.get(info.job, info) != info]
+    _jobs.update({info.job: info for info in page.jobs})
     rewrite()
-    return [info for name, info in _jobs.items() if before.get(name, info) != info]
+    return changed
+
+
+def drop_jobs(names: set[str]) -> None:
+    """Jobs that no page names any more."""
+    for name in names:
+        _jobs.pop(name, None)
+    rewrite()
 
 
 def take_job(envelope: Envelope) -> None:
@@ -99,10 +109,21 @@ def forget_job(name: str) -> None:
     rewrite()
 
 
-def take_avatars(envelope: Envelope) -> None:
-    """The backend's list of avatars."""
-    _avatars.clear()
-    _avatars.update({info.avatar: info for info in cast(messages.Avatars, envelope.message).avatars})
+def known_avatars() -> set[str]:
+    """Those that the backend has told of."""
+    return set(_avatars)
+
+
+def take_avatars(page: messages.Avatars) -> None:
+    """A page of the backend's list of avatars."""
+    _avatars.update({info.avatar: info for info in page.avatars})
+    rewrite()
+
+
+def drop_avatars(names: set[str]) -> None:
+    """Avatars that the backend has deleted."""
+    for name in names:
+        _avatars.pop(name, None)
     rewrite()
 
 
@@ -110,12 +131,6 @@ def take_avatar(envelope: Envelope) -> None:
     """One avatar: the answer to import, open, close and rename."""
     info = cast(messages.AvatarIs, envelope.message).info
     _avatars[info.avatar] = info
-    rewrite()
-
-
-def forget_avatar(name: str) -> None:
-    """An avatar that the backend has deleted."""
-    _avatars.pop(name, None)
     rewrite()
 
 

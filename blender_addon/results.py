@@ -77,13 +77,8 @@ def _job_changed(info: messages.JobInfo) -> None:
     if info.task == "register":
         _fetch_fit(info.job)
     elif info.task == "build":
-        session.call(messages.AvatarList(), on_reply=_avatars_listed)
+        session.list_avatars(catch_up)
         session.call(messages.StatusGet(), on_reply=mirror.take_status)
-
-
-def _avatars_listed(envelope: object) -> None:
-    mirror.take_avatars(envelope)  # type: ignore[arg-type]
-    catch_up()
 
 
 def _fetch_fit(job: str) -> None:

@@ -172,19 +172,54 @@ def off_ready(callback: Callable[[], None]) -> None:
 
 
 def refresh() -> None:
-    """Ask for everything that the panels list: jobs, avatars, the device."""
-    _list_jobs()
+    """Ask for everything that the panels list: the device, jobs, avatars."""
     call(messages.StatusGet(), on_reply=mirror.take_status)
-    call(messages.AvatarList(), on_reply=_lists_are_here)
+    _list_jobs(lambda: list_avatars(_tell_ready))
 
 
-def _list_jobs() -> None:
-    def take(envelope: Envelope) -> None:
-        for info in mirror.take_jobs(envelope):
+def list_avatars(on_done: Callable[[], None]) -> None:
+    """Bring the panel's list of avatars up to date, then call back."""
+    gone = mirror.known_avatars()
+
+    def take(page: Any) -> None:
+        mirror.take_avatars(page)
+        gone.difference_update(info.avatar for info in page.avatars)
+
+    def end() -> None:
+        mirror.drop_avatars(gone)
+        on_done()
+
+    _turn_pages(messages.AvatarList, take, end)
+
+
+def _list_jobs(on_done: Callable[[], None] = lambda: None) -> None:
+    gone = mirror.known_jobs()
+
+    def take(page: Any) -> None:
+        for info in mirror.take_jobs(page):
             _tell_job(info)
+        gone.difference_update(info.job for info in page.jobs)
+
+    def end() -> None:
+        mirror.drop_jobs(gone)
+        on_done()
 
     _now.heard = time.monotonic()
-    call(messages.JobList(), on_reply=take)
+    _turn_pages(messages.JobList, take, end)
+
+
+def _turn_pages(question: Callable[[str], Message], take: Callable[[Any], None], end: Callable[[], None]) -> None:
+    """Each page is taken as it comes, lest it undo an event that came behind it."""
+
+    def turn(envelope: Envelope) -> None:
+        page: Any = envelope.message
+        take(page)
+        if page.next:
+            call(question(page.next), on_reply=turn)
+        else:
+            end()
+
+    call(question(""), on_reply=turn)
 
 
 def _tell_job(info: messages.JobInfo) -> None:
@@ -192,9 +227,7 @@ def _tell_job(info: messages.JobInfo) -> None:
         callback(info)
 
 
-def _lists_are_here(envelope: Envelope) -> None:
-    """The last of the answers that `refresh` asked for: they come in order."""
-    mirror.take_avatars(envelope)
+def _tell_ready() -> None:
     for callback in list(_ready_callbacks):
         callback()
 

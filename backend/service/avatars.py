@@ -10,7 +10,6 @@ from pathlib import Path
 from backend.service.background import Background, swept_at_next_start
 from backend.service.downloads import Refuse, Reply
 from backend.service.importing import copied
-from backend.service.jobs import newest
 from backend.service.journal import Journal, OwnedAvatar
 from backend.service.library import Library, folder_size
 from backend.service.pool import Pool, Worker
@@ -25,11 +24,12 @@ from shared.wire.messages import (
     AvatarImport,
     AvatarInfo,
     AvatarIs,
+    AvatarList,
     AvatarOpen,
     AvatarRename,
-    Avatars,
     Ok,
 )
+from shared.wire.pages import page_of_avatars
 from shared.wire.schema import Message
 
 
@@ -66,9 +66,10 @@ class AvatarDesk:
         self._opening: dict[str, tuple[Worker, float]] = {}  # who opens it, and until when
 
     def list(self, session: Session, envelope: Envelope) -> Message:
-        """The newest."""
-        infos = self._library.list(session.owner)
-        return newest(Avatars(), "avatars", tuple(self._with_open(info) for info in infos))
+        """Newest first."""
+        asked = envelope.message
+        assert isinstance(asked, AvatarList)
+        return page_of_avatars([self._with_open(info) for info in self._library.list(session.owner)], asked.after)
 
     def open(self, session: Session, envelope: Envelope) -> Message:
         """Let a worker load it."""

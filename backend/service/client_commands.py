@@ -7,22 +7,25 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 from backend.atomic import ensure_writable, written_whole
 from backend.progress import Event, Progress
 from backend.service.commands import ask, status_lines
 from shared.errors import VivantError
-from shared.wire import calls
+from shared.wire import calls, pages
 from shared.wire.client import Client
+from shared.wire.codec import Buffers
 from shared.wire.connection import connection_file, data_folder
-from shared.wire.limits import ASSET_BYTES, IMPORT_S
+from shared.wire.limits import ASSET_BYTES, AVATARS, IMPORT_S, MAJOR, WAITING_JOBS
 from shared.wire.messages import (
+    AvatarClose,
     AvatarDelete,
     AvatarImport,
     AvatarInfo,
     AvatarIs,
-    AvatarList,
+    AvatarOpen,
     AvatarRename,
-    Avatars,
     BuildOptions,
     Files,
     FilesList,
@@ -30,11 +33,9 @@ from shared.wire.messages import (
     JobForget,
     JobInfo,
     JobIs,
-    JobList,
     JobLog,
     JobLogText,
     JobResume,
-    Jobs,
     JobSubmit,
     MemoryFree,
     ServerStop,
@@ -53,7 +54,8 @@ def client(arguments: Namespace, progress: Progress) -> Iterator[object]:
 
 
 def _status(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
-    return status_lines(ask(client, StatusGet(), Status))
+    yield from status_lines(ask(client, StatusGet(), Status))
+    yield f"protocol   {MAJOR}.{client.minor}"
 
 
 def _free(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
@@ -68,7 +70,9 @@ def _stop(client: Client, arguments: Namespace, progress: Progress) -> Iterable[
 def _build(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
     chosen = {name: value for name in OPTIONS if (value := getattr(arguments, name)) is not None}
     registration = _job_id(client, arguments.registration) if arguments.registration else ""
-    return _submit(client, arguments, progress, "build", registration, BuildOptions(**chosen))
+    if arguments.pose is not None and not registration:
+        raise VivantError("--pose corrects a fit: name its job with --registration.")
+    return _submit(client, arguments, progress, "build", registration, BuildOptions(**chosen), arguments.pose)
 
 
 def _register(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
@@ -76,11 +80,19 @@ def _register(client: Client, arguments: Namespace, progress: Progress) -> Itera
 
 
 def _submit(
-    client: Client, arguments: Namespace, progress: Progress, task: str, registration: str, options: BuildOptions
+    client: Client,
+    arguments: Namespace,
+    progress: Progress,
+    task: str,
+    registration: str,
+    options: BuildOptions,
+    pose: Path | None = None,
 ) -> Iterable[object]:
+    corrected, names = ({}, ()) if pose is None else _posture(pose)
     job, photo = calls.new_id(), calls.upload(client, _read(arguments.photo))
     name = arguments.name or arguments.photo.stem
-    client.call(JobSubmit(job, task, photo, name, arguments.person, arguments.matte, registration, options))
+    submit = JobSubmit(job, task, photo, name, arguments.person, arguments.matte, registration, options, names)
+    client.call(submit, corrected)
     if arguments.detach:
         return [job]
     return _followed(client, job, progress)
@@ -100,8 +112,15 @@ def _followed(client: Client, job: str, progress: Progress, since: int = 0) -> l
 
 
 def _jobs(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
-    for info in ask(client, JobList(), Jobs).jobs:
-        yield _job_line(info)
+    infos = calls.jobs(client)
+    _tell_if_cut(client, len(infos), WAITING_JOBS, progress)
+    return map(_job_line, infos)
+
+
+def _tell_if_cut(client: Client, count: int, most: int, progress: Progress) -> None:
+    """Servers before 1.2 knew no second page."""
+    if client.minor < pages.SINCE and count == most:
+        progress(Event("list", 1, 1, f"This server lists no more than {most}. Update it to see the others."))
 
 
 def _job_line(info: JobInfo) -> str:
@@ -136,7 +155,7 @@ def _cancel(client: Client, arguments: Namespace, progress: Progress) -> Iterabl
 
 def _resume(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
     # The frames of a render go to the program that asks for them.
-    built = {info.job: "" for info in ask(client, JobList(), Jobs).jobs if info.task != "render"}
+    built = {info.job: "" for info in calls.jobs(client) if info.task != "render"}
     job = _found(arguments.job, built, "build or fit", "jobs")
     since = ask(client, JobResume(job), JobIs).info.last_event
     return _followed(client, job, progress, since)
@@ -148,8 +167,9 @@ def _forget(client: Client, arguments: Namespace, progress: Progress) -> Iterabl
 
 
 def _avatars(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
-    for info in ask(client, AvatarList(), Avatars).avatars:
-        yield _avatar_line(info)
+    infos = calls.avatars(client)
+    _tell_if_cut(client, len(infos), AVATARS, progress)
+    return map(_avatar_line, infos)
 
 
 def _avatar_line(info: AvatarInfo) -> str:
@@ -158,6 +178,14 @@ def _avatar_line(info: AvatarInfo) -> str:
         f"{info.avatar}  {_date(info.created)}  {info.gaussians:>7} Gaussians  {info.size / 1e6:6.1f} MB  "
         f"{info.photo_psnr_db:5.1f} dB  {state:<4}  {info.name}"
     )
+
+
+def _open(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
+    return [_avatar_line(ask(client, AvatarOpen(_avatar_id(client, arguments.avatar)), AvatarIs).info)]
+
+
+def _close(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
+    return [_avatar_line(ask(client, AvatarClose(_avatar_id(client, arguments.avatar)), AvatarIs).info)]
 
 
 def _rename(client: Client, arguments: Namespace, progress: Progress) -> Iterable[object]:
@@ -217,6 +245,8 @@ _ACTIONS: dict[str, Callable[[Client, Namespace, Progress], Iterable[object]]] =
     "resume": _resume,
     "forget": _forget,
     "avatars": _avatars,
+    "open": _open,
+    "close": _close,
     "rename": _rename,
     "delete": _delete,
     "import": _import,
@@ -239,8 +269,20 @@ def _read(photo: Path) -> bytes:
         raise VivantError(f"Cannot read {photo}: {error.strerror}. Give the path of a photo.") from error
 
 
+def _posture(path: Path) -> tuple[Buffers, tuple[str, ...]]:
+    """Pose, place and expression of a registration, for `JobSubmit`, and the expression's names."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            rows = {name: archive[name].astype("<f4")[None] for name in ("full_pose", "transl", "expression")}
+            return rows, tuple(map(str, archive["expression_names"]))
+    except Exception as error:  # damaged bytes make zipfile, zlib and numpy's header parser raise anything
+        raise VivantError(
+            f"Cannot read the pose {path}: {error}. Give a registration.npz, as `vivant client get JOB` downloads it."
+        ) from error
+
+
 def _job_id(client: Client, wanted: str) -> str:
-    return _found(wanted, {info.job: "" for info in ask(client, JobList(), Jobs).jobs}, "job", "jobs")
+    return _found(wanted, {info.job: "" for info in calls.jobs(client)}, "job", "jobs")
 
 
 def _avatar_id(client: Client, wanted: str) -> str:
@@ -248,13 +290,13 @@ def _avatar_id(client: Client, wanted: str) -> str:
 
 
 def _owner_id(client: Client, wanted: str) -> str:
-    fits = {info.job: "" for info in ask(client, JobList(), Jobs).jobs if info.task == "register"}
+    fits = {info.job: "" for info in calls.jobs(client) if info.task == "register"}
     return _found(wanted, {**fits, **_avatar_names(client)}, "avatar or fit", "avatars")
 
 
 def _avatar_names(client: Client) -> dict[str, str]:
     """Id -> name."""
-    return {info.avatar: info.name for info in ask(client, AvatarList(), Avatars).avatars}
+    return {info.avatar: info.name for info in calls.avatars(client)}
 
 
 def _found(wanted: str, names: dict[str, str], what: str, command: str) -> str:

@@ -20,7 +20,7 @@ from backend.service.replay import Replays
 from backend.service.sessions import Session
 from backend.service.states import RESUMABLE, START, is_final
 from shared.wire import limits
-from shared.wire.codec import Envelope, encode
+from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
 from shared.wire.messages import (
     JobCancel,
@@ -28,14 +28,15 @@ from shared.wire.messages import (
     JobForget,
     JobInfo,
     JobIs,
+    JobList,
     JobLog,
     JobLogText,
     JobResume,
-    Jobs,
     JobSubmit,
     Ok,
     RenderFrames,
 )
+from shared.wire.pages import page_of_jobs
 from shared.wire.schema import Message
 
 
@@ -143,10 +144,12 @@ class JobDesk:
             self._background.run(lambda: shutil.rmtree(aside), lambda _: None, swept_at_next_start)
 
     def list(self, session: Session, envelope: Envelope) -> Message:
-        """Newest first; what runs is never crowded out by what waits, nor that by what has ended."""
+        """What runs comes first, then what waits, then what has ended: clients before 1.2 see one page only."""
+        asked = envelope.message
+        assert isinstance(asked, JobList)
         infos = [job.info for job in self._journal.jobs_of(session.owner)]
-        kept = sorted(infos, key=lambda info: (is_final(info.state), info.state != "running"))[: limits.WAITING_JOBS]
-        return newest(Jobs(), "jobs", tuple(info for info in infos if info in kept))
+        infos.sort(key=lambda info: (is_final(info.state), info.state != "running"))
+        return page_of_jobs(infos, asked.after)
 
     def events(self, session: Session, envelope: Envelope) -> None:
         """Begin to tell again."""
@@ -198,19 +201,6 @@ class JobDesk:
         if job is None or job.owner != session.owner:
             raise WireError("unknown_job", "You have no such job. List the jobs again.", "job")
         return job
-
-
-def newest(empty: Message, field: str, items: tuple[object, ...]) -> Message:
-    """The message with as many of `items`, newest first, as fit a header."""
-    most = {"jobs": limits.WAITING_JOBS, "avatars": limits.AVATARS}[field]
-    items = items[:most]
-    while True:
-        message = replace(empty, **{field: items})  # type: ignore[type-var]
-        try:
-            encode(Envelope(message))
-            return message
-        except WireError:
-            items = items[: len(items) * 3 // 4]
 
 
 def _whole_characters(data: bytes, offset: int) -> tuple[str, int]:

@@ -94,6 +94,7 @@ def _photo(action: argparse.ArgumentParser) -> None:
 def _build(action: argparse.ArgumentParser) -> None:
     _photo(action)
     action.add_argument("--registration", default="", metavar="JOB", help="a finished register job of this photo")
+    action.add_argument("--pose", type=Path, metavar="FILE", help="that job's registration.npz with a corrected pose")
     action.add_argument("--texture", type=int, choices=(128, 256, 512))
     for flag in ("--size", "--steps", "--seed"):
         action.add_argument(flag, type=int, metavar="N")
@@ -161,6 +162,8 @@ _ACTIONS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None]]] = {
     "resume": ("go on with a job", _job),
     "forget": ("take an ended job off the list", _job),
     "avatars": ("list avatars", _nothing),
+    "open": ("load an avatar, so that its first frame comes at once", _avatar),
+    "close": ("unload an avatar", _avatar),
     "rename": ("give an avatar another name", _rename),
     "delete": ("remove an avatar from the disk", _avatar),
     "import": ("copy an avatar folder into the service", _import),

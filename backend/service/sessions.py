@@ -103,6 +103,7 @@ class Sessions:
         return session, Welcome(
             self.boot,
             session.ticket,
+            min(hello.minor, limits.MINOR),
             features=session.features,
             version=__version__,
             loopback=session.local,

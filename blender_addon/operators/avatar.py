@@ -130,7 +130,7 @@ class DeleteAvatar(_OnAvatar):
     def execute(self, context: bpy.types.Context) -> set[OperatorReturnItems]:
         """Ask the backend."""
         avatar = self.target(context)
-        session.call(messages.AvatarDelete(avatar), on_reply=lambda _: mirror.forget_avatar(avatar))
+        session.call(messages.AvatarDelete(avatar), on_reply=lambda _: mirror.drop_avatars({avatar}))
         return {"FINISHED"}
 
 

@@ -14,6 +14,7 @@ from ..wire import limits
 from ..wire import messages as m
 from ..wire.codec import Buffers
 from ..wire.errors import WireError
+from ..wire.pages import page_of_avatars, page_of_jobs
 from ..wire.schema import Message
 from . import views
 from .jobs import Files, Job, PretendedJob, Tell
@@ -130,7 +131,7 @@ class Desk:
 
     @answer.register
     def _(self, message: m.JobList, *_: object) -> Message:
-        return m.Jobs(tuple(job.info for job in reversed(self._jobs.values()))[: limits.WAITING_JOBS])
+        return page_of_jobs([job.info for job in reversed(self._jobs.values())], message.after)
 
     @answer.register
     def _(self, message: m.JobEvents, buffers: Buffers, stream: Stream, tell: Tell) -> Message:
@@ -148,7 +149,7 @@ class Desk:
 
     @answer.register
     def _(self, message: m.AvatarList, *_: object) -> Message:
-        return m.Avatars(tuple(reversed(self._avatars.values()))[:128])
+        return page_of_avatars(list(reversed(self._avatars.values())), message.after)
 
     @answer.register(m.AvatarOpen)
     @answer.register(m.AvatarClose)

@@ -174,7 +174,7 @@ class MockServer:
             self._send(self._control, known.control, Envelope(Error("superseded", "Another connection took over.")))
             known.stream.restart()
             self._sessions[hello.session] = _Session(ticket, peer, stream=known.stream)
-        return Welcome(self._boot, ticket, version=self._version, mock=True)
+        return Welcome(self._boot, ticket, min(hello.minor, limits.MINOR), version=self._version, mock=True)
 
     def _join(self, peer: bytes, join: Join) -> Message:
         session = self._sessions.get(join.session)

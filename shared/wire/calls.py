@@ -24,6 +24,8 @@ from .errors import WireError
 from .messages import (
     FINAL_STATES,
     AssetPut,
+    AvatarInfo,
+    AvatarList,
     Error,
     FileChunk,
     FileGet,
@@ -32,6 +34,7 @@ from .messages import (
     JobEvent,
     JobEvents,
     JobInfo,
+    JobList,
     JobResume,
     Message,
     Ping,
@@ -60,6 +63,16 @@ def connect(connection: Connection | Path, program: str = "", features: tuple[st
         client.close()
         raise
     return client
+
+
+def jobs(client: Client) -> list[JobInfo]:
+    """All jobs of this owner: those that are not done, then the others, newest first. See `pages.SINCE`."""
+    return list({info.job: info for page in _pages(client, JobList) for info in page.jobs}.values())
+
+
+def avatars(client: Client) -> list[AvatarInfo]:
+    """All avatars of this owner, newest first. See `pages.SINCE`."""
+    return list({info.avatar: info for page in _pages(client, AvatarList) for info in page.avatars}.values())
 
 
 def upload(client: Client, data: bytes, progress: Progress | None = None) -> str:
@@ -198,6 +211,14 @@ def live(
 def new_id() -> str:
     """For jobs, views and sessions."""
     return str(uuid.uuid4())
+
+
+def _pages(client: Client, question: type[JobList] | type[AvatarList]) -> Iterator[Any]:
+    page = _ask(client, question())
+    yield page
+    while page.next:
+        page = _ask(client, question(page.next))
+        yield page
 
 
 def _ask(client: Client, message: Message, buffers: Buffers | None = None) -> Any:

@@ -96,6 +96,11 @@ class Client:
     ) -> None:
         self.close()
 
+    @property
+    def minor(self) -> int:
+        """The minor version that both sides speak, of the newest greeting; 0 before the first."""
+        return min(limits.MINOR, self.welcome.minor) if self.welcome is not None else 0
+
     def send(
         self, message: Message, buffers: Buffers | None = None, timeout: float = limits.REPLY_S
     ) -> Future[Envelope]:

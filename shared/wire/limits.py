@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-MAJOR, MINOR = 1, 1
+MAJOR, MINOR = 1, 2
 MAGIC = b"VIVANT/1"
 
 # One message
@@ -30,7 +30,7 @@ ETA_S = 1e9
 PSNR_DB = 1000.0
 VERSION = 1000  # numbers of versions
 FILES = 64  # one listing
-AVATARS = 128  # one listing; fewer where the header is full
+AVATARS = 128  # one page of a listing; fewer where the header is full
 FRAME_NOTES = 8
 STATUS_NOTES = 16
 STRIPS = 64  # one frame

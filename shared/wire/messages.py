@@ -65,7 +65,7 @@ class Welcome(Message):
     kind: ClassVar[str] = "welcome"
     boot: Id  # another one means that the server was restarted: list everything again
     ticket: Id  # joins the frames socket to this session
-    minor: Annotated[int, Range(0, limits.VERSION)] = limits.MINOR
+    minor: Annotated[int, Range(0, limits.VERSION)] = limits.MINOR  # the lower of both; of servers before 1.2, theirs
     features: Names = ()
     version: Name = ""  # of the package
     mock: bool = False
@@ -306,17 +306,19 @@ class JobForget(Message):
 
 @dataclass(frozen=True)
 class JobList(Message):
-    """All jobs of this owner, newest first. Answered by `Jobs`."""
+    """The jobs of this owner: those that are not done, then the others, newest first. Answered by `Jobs`."""
 
     kind: ClassVar[str] = "job.list"
+    after: MaybeId = ""  # the page behind this job; empty: the first one
 
 
 @dataclass(frozen=True)
 class Jobs(Message):
-    """The newest jobs; only as many as fit one header."""
+    """A page of jobs; only as many as fit one header."""
 
     kind: ClassVar[str] = "jobs"
     jobs: Annotated[tuple[JobInfo, ...], Length(limits.WAITING_JOBS)] = ()
+    next: MaybeId = ""  # `JobList.after` of the next page; empty: this is the last one
 
 
 @dataclass(frozen=True)
@@ -366,9 +368,10 @@ class JobLogText(Message):
 
 @dataclass(frozen=True)
 class AvatarList(Message):
-    """All avatars of this owner. Answered by `Avatars`."""
+    """The avatars of this owner, newest first. Answered by `Avatars`."""
 
     kind: ClassVar[str] = "avatar.list"
+    after: MaybeId = ""  # the page behind this avatar; empty: the first one
 
 
 @dataclass(frozen=True)
@@ -387,10 +390,11 @@ class AvatarInfo:
 
 @dataclass(frozen=True)
 class Avatars(Message):
-    """The newest avatars; only as many as fit one header."""
+    """A page of avatars; only as many as fit one header."""
 
     kind: ClassVar[str] = "avatars"
     avatars: Annotated[tuple[AvatarInfo, ...], Length(limits.AVATARS)] = ()
+    next: MaybeId = ""  # `AvatarList.after` of the next page; empty: this is the last one
 
 
 @dataclass(frozen=True)

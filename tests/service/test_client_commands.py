@@ -12,9 +12,13 @@ from PIL import Image
 from backend.cli import main
 from shared.mock.server import MockServer
 from shared.talking import talking_motion
+from shared.wire import messages as m
+from shared.wire.calls import new_id
+from shared.wire.connection import connection_file, save_connection
 from tests.conftest import EXAMPLES
 from tests.service.fake_worker import write_avatar
 from tests.service.serving import ROOT, serving
+from tests.shared.wire.small_server import SmallServer
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,37 @@ def test_a_build_is_followed_and_its_avatar_listed_named_and_deleted(mock, say):
     say(mock, "delete", other[:8])
     say(mock, "delete", "Collins")
     assert not any(line.startswith(job) for line in say(mock, "avatars"))
+
+
+def test_an_avatar_is_opened_and_closed(mock, built, say):
+    assert say(mock, "open", built[:8])[0].split("dB")[1].startswith("  open")
+    assert "  open" not in say(mock, "close", built[:8])[0]
+
+
+def test_a_corrected_pose_goes_with_the_fit_that_it_corrects(say, tmp_path):
+    posture = {"full_pose": np.full(165, 0.25), "transl": np.full(3, 0.5), "expression": np.array([0.75])}
+    np.savez(tmp_path / "fit.npz", **posture, expression_names=np.array(["jawOpen"]))
+    (tmp_path / "none.npz").write_bytes(b"PK")
+    photo = EXAMPLES / "astronaut.png"
+    fit = m.JobInfo(new_id(), "register", "Ada", "finished", 0.0)
+    answers = {
+        m.Ping: lambda asked: m.Pong(),
+        m.JobList: lambda asked: m.Jobs((fit,)),
+        m.AssetPut: lambda asked: m.AssetHave(asked.sha256, asked.total),
+        m.JobSubmit: lambda asked: m.JobIs(fit),
+        m.Bye: lambda asked: m.Ok(),
+    }
+    with SmallServer(lambda envelope: answers[type(envelope.message)](envelope.message)) as server:
+        save_connection(connection_file(tmp_path), server.connection())
+        corrected = ["build", photo, "--detach", "--registration", fit.job[:8], "--pose"]
+        say(tmp_path, *corrected, tmp_path / "fit.npz")
+        (submit,) = [envelope for envelope in server.seen if isinstance(envelope.message, m.JobSubmit)]
+        assert "Give a registration.npz" in say(tmp_path, *corrected, tmp_path / "none.npz", code=1)[-1]
+        assert "--registration" in say(tmp_path, "build", photo, "--pose", tmp_path / "fit.npz", code=1)[-1]
+    assert (submit.message.registration, submit.message.expression_names) == (fit.job, ("jawOpen",))
+    assert {name: array[0].tolist() for name, array in submit.buffers.items()} == {
+        name: array.tolist() for name, array in posture.items()
+    }
 
 
 def test_a_detached_jobs_story_is_told_afterwards(mock, say):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from shared.wire import limits
-from shared.wire.calls import download, follow, new_id, upload
+from shared.wire.calls import download, follow, jobs, new_id, upload
 from shared.wire.client import Client
 from shared.wire.errors import WireError
 from shared.wire.messages import (
@@ -282,6 +282,7 @@ def test_so_many_jobs_may_wait_and_no_more(client):
     assert (told.value.code, told.value.retryable) == ("busy", True)
     assert client.call(StatusGet()).message.queued == limits.WAITING_JOBS
     assert first in {info.job for info in client.call(JobList()).message.jobs}
+    assert {first, *waiting} <= {info.job for info in jobs(client)}
     for job in (first, *waiting):
         client.call(JobCancel(job))
 

@@ -44,6 +44,10 @@ class SmallServer:
         """To the newest client, on the socket where such messages travel."""
         self._outgoing.append(Envelope(message, buffers or {}))
 
+    def written(self, envelope):
+        """The parts of an answer."""
+        return encode(envelope)
+
     def _run(self):
         context = new_context()
         authenticator = ThreadAuthenticator(context)
@@ -63,7 +67,7 @@ class SmallServer:
                 envelope = self._outgoing.pop(0)
                 kind = "frames" if isinstance(envelope.message, m.Frame) else "control"
                 one, peer = self._peers[kind]
-                one.send_multipart([peer, *encode(envelope)])
+                one.send_multipart([peer, *self.written(envelope)])
         authenticator.stop()
         context.destroy(linger=0)
 
@@ -78,7 +82,7 @@ class SmallServer:
             reply, re = self._reply(one, peer, envelope), envelope.id
         if reply is not None:
             with contextlib.suppress(zmq.ZMQError):  # it is gone
-                one.send_multipart([peer, *encode(Envelope(reply, re=re))])
+                one.send_multipart([peer, *self.written(Envelope(reply, re=re))])
 
     def _reply(self, one, peer, envelope):
         message = envelope.message
