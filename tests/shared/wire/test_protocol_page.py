@@ -1,8 +1,10 @@
 """docs/protocol.md says what the code does."""
 
+import hashlib
 import re
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
 from shared.wire import limits
@@ -15,7 +17,14 @@ from tests.shared.wire.strategies import MESSAGES
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
 LIMITS = {name: value for name, value in vars(limits).items() if name.isupper()}
-ZERO = "00000000-0000-4000-8000-000000000000"
+ZERO, ONE = "00000000-0000-4000-8000-000000000000", "00000000-0000-4000-8000-000000000001"
+PHOTO = b"a photo"
+SHA256 = hashlib.sha256(PHOTO).hexdigest()
+EXAMPLES = [
+    Envelope(m.Hello(ZERO, program="example"), id=ZERO, session=ZERO),
+    Envelope(m.AssetPut(SHA256, len(PHOTO)), {"data": np.frombuffer(PHOTO, "u1")}, id=ZERO, session=ZERO),
+    Envelope(m.AssetHave(SHA256, len(PHOTO)), id=ONE, re=ZERO),
+]
 
 
 def row(name):
@@ -58,9 +67,9 @@ def test_the_version_is_the_code_s():
     assert f"# Protocol {limits.MAJOR}.{limits.MINOR}\n" in PAGE and limits.MAGIC.decode() in PAGE
 
 
-def test_the_greeting_stands_there_byte_for_byte():
-    parts = encode(Envelope(m.Hello(ZERO, program="example"), id=ZERO, session=ZERO))
-    assert "\n\n".join(hexdump(bytes(part)) for part in parts) in PAGE
+@pytest.mark.parametrize("envelope", EXAMPLES, ids=lambda envelope: envelope.message.kind)
+def test_the_examples_stand_there_byte_for_byte(envelope):
+    assert "\n\n".join(hexdump(bytes(part)) for part in encode(envelope)) in PAGE
 
 
 def test_the_states_are_the_service_s():
