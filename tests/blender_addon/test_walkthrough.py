@@ -145,6 +145,23 @@ def test_importing_what_is_no_avatar_is_refused_in_the_panel(addon, tmp_path):
     assert not notice()
 
 
+def test_lists_of_several_pages_are_whole_and_lose_what_is_gone(addon, tmp_path, monkeypatch):
+    from bl_ext.dev.vivant._shared.wire import limits
+
+    from tests.blender_addon.mocked import backend, built
+
+    monkeypatch.setattr(limits, "WAITING_JOBS", 1)
+    monkeypatch.setattr(limits, "AVATARS", 1)
+    with backend(tmp_path / "paged"):
+        made = {built() for _ in range(3)}
+        gone = made.pop()
+        addon.session.client().call(addon.mirror.messages.AvatarDelete(gone))
+        addon.session.client().call(addon.mirror.messages.JobForget(gone))
+        addon.mirror.drop_jobs(set(made))  # as if nobody had told of them
+        addon.session.refresh()
+        assert addon.session.wait(lambda: addon.mirror.known_avatars() == addon.mirror.known_jobs() == made, 10)
+
+
 def test_a_server_that_ends_is_noticed_and_asked_for_again(addon):
     addon.backend_process.stop()
     assert addon.session.wait(lambda: addon.session.client().state == "lost", 15)
