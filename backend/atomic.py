@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import numpy as np
 
 from shared.errors import VivantError
 
@@ -35,6 +38,18 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         if os.path.lexists(temporary):
             temporary.unlink()
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], *, compressed: bool = True) -> None:
+    """Write an npz, whole or not at all.
+
+    Raises:
+        VivantError: as `written_whole`.
+    """
+    packed = io.BytesIO()  # numpy's zip file, cut short by a full disk, complains on stderr whenever it is collected
+    (np.savez_compressed if compressed else np.savez)(packed, **arrays)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(packed.getbuffer())
 
 
 def keep_names(folder: Path) -> None:

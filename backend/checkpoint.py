@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backend.atomic import written_whole
+from backend.atomic import write_arrays
 from backend.stages import Landmarks, Observations
 
 PARTS = ("body", "face", "left_hand", "right_hand")
@@ -28,8 +28,7 @@ def save_observations(path: Path, observations: Observations) -> None:
         arrays |= {f"{part}_points": landmarks.points, f"{part}_confidence": landmarks.confidence}
     rest = {field.name for field in fields(Observations)} - {*IMAGES, *PARTS}
     arrays["record"] = np.array(json.dumps({name: getattr(observations, name) for name in rest}))
-    with written_whole(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **arrays)
+    write_arrays(path, arrays, compressed=False)
 
 
 def load_observations(path: Path) -> Observations:

@@ -1,6 +1,8 @@
 import errno
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -48,6 +50,26 @@ def test_a_full_disk_is_said(tmp_path):
         temporary.write_text("half")
         raise OSError(28, "No space left on device")
     assert not list(tmp_path.iterdir())
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from backend.atomic import write_arrays
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    write_arrays(Path(sys.argv[1]), {"a": np.random.default_rng(0).random(50_000)})
+except Exception as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+def test_arrays_that_the_disk_cannot_hold_leave_one_sentence_and_nothing_else(tmp_path):
+    """numpy's half-written archive once printed a traceback behind the sentence."""
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path / "a.npz"], capture_output=True, text=True)
+    assert "Cannot write" in done.stdout and done.stderr == "" and not list(tmp_path.iterdir())
 
 
 def test_a_folder_is_tried_without_a_trace(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
+from backend.atomic import write_arrays
 from backend.cache import cache_dir
 
 from .model import OPEN_BODY_SHA256, BodyModel
@@ -38,9 +38,7 @@ class LandmarkEmbedding:
 
     def save(self, path: Path) -> None:
         """Write an `.npz`, whole or not at all."""
-        partial = path.with_name(f"{path.stem}.{os.getpid()}.partial.npz")
-        np.savez_compressed(partial, face=self.face, barycentric=self.barycentric, weight=self.weight)
-        os.replace(partial, path)
+        write_arrays(path, vars(self))
 
     @classmethod
     def load(cls, path: Path) -> LandmarkEmbedding:

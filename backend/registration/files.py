@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.atomic import written_whole
+from backend.atomic import write_arrays
 from backend.body.model import BodyModel
 from backend.stages import HairLayer, Registration
 from shared.camera import Camera
@@ -52,8 +52,7 @@ def save_registration(path: Path, registration: Registration) -> None:
         arrays |= {"hair_vertices": hair.vertices, "hair_faces": hair.faces}
     if registration.hair_pixels is not None:
         arrays |= {"hair_pixels": registration.hair_pixels}
-    with written_whole(path) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **arrays)
+    write_arrays(path, arrays)
 
 
 def load_registration(path: Path, model: BodyModel) -> Registration:
