@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from backend import perform
@@ -15,7 +16,11 @@ from backend.album import TURN_DEGREES
 from backend.avatar.files import load_avatar
 from backend.cli import DONE, main
 from backend.pipeline import BuildSettings
+from backend.rendering.render import render_frames
 from backend.training.settings import TrainingSettings
+from shared.motion import Motion
+from shared.skeleton import JOINT_INDEX
+from shared.talking import talking_motion
 from tests.test_pipeline import FILES
 from tests.test_report import read
 
@@ -94,6 +99,37 @@ def test_the_video_talks_for_six_seconds(portrait, full_body):
         moved = [np.abs(after - before).mean() for before, after in itertools.pairwise(pictures)]
         assert np.mean(np.array(moved) > 0.05) > 0.9 and max(moved) < 20
     assert max(np.abs(picture - pictures[0]).mean() for picture in pictures) > 0.2
+
+
+def test_a_blink_covers_the_eyes_with_skin(portrait, model):
+    avatar = load_avatar(portrait / "avatar", model)
+    fit = avatar.registration
+    talk = talking_motion(6.0, 25.0).placed(fit.full_pose[:3], fit.transl)
+    blinks = [talk.expression_names.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
+    frame = int(talk.expression[:, blinks[0]].argmax())
+    assert talk.expression[frame, blinks[0]] > 0.95
+    expression = np.repeat(talk.expression[frame : frame + 1], 2, axis=0)
+    expression[0, blinks] = 0  # as if the eyes had stayed open
+    pose, transl = (np.repeat(values[frame : frame + 1], 2, axis=0) for values in (talk.full_pose, talk.transl))
+    both = Motion(pose, transl, expression, talk.expression_names, 25.0)
+    camera = fit.camera.resized(2 * fit.camera.width, 2 * fit.camera.height)
+    opened, shut = (image.rgb for image in render_frames(avatar, model, both, [camera]))
+    mapped = model.map_expression(talk.expression_names, expression)[0]
+    shaped = model.shape(torch.as_tensor(fit.betas).float())
+    joints = model.pose(shaped, *(torch.as_tensor(values).float() for values in (pose, transl, mapped))).joints[0]
+    for eye in ("left_eye", "right_eye"):
+        centre = joints[JOINT_INDEX[eye]].numpy()
+        skin = _colour(opened, camera, centre - [0, 0.03, 0])  # of the cheek
+        bared = np.linalg.norm(_colour(opened, camera, centre) - skin)
+        assert np.linalg.norm(_colour(shut, camera, centre) - skin) < 0.5 * bared and bared > 0.3
+
+
+def _colour(picture, camera, point, radius=0.005):
+    """The mean colour [3] of a disc round a point of the world, metres."""
+    pixel, depth = (value[0] for value in camera.project(point[None]))
+    rows, columns = np.mgrid[: picture.shape[0], : picture.shape[1]] + 0.5
+    inside = np.hypot(columns - pixel[0], rows - pixel[1]) < radius * camera.K[0, 0] / depth
+    return picture[inside].mean(axis=0)
 
 
 def test_the_report_needs_nothing_else_and_says_everything(folder):
