@@ -48,10 +48,11 @@ class Observations:
 
 @dataclass(frozen=True)
 class HairLayer:
-    """A head-bound surface for hair that hangs clear of the skin. Rest pose of the fitted body, metres."""
+    """A surface for hair that hangs clear of the skin. Rest pose of the fitted body, metres."""
 
     vertices: np.ndarray  # [H, 3]
     faces: np.ndarray  # [G, 3] int32, counter-clockwise outside
+    on_chest: np.ndarray  # [H] in [0, 1]: how far it follows the chest, on which it comes to lie, and not the head
 
 
 @dataclass(frozen=True)

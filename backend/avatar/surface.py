@@ -31,19 +31,21 @@ class Surface:
 
 
 def clothed_surface(model: BodyModel, registration: Registration) -> Surface:
-    """The fitted person's surface: shaped body plus offsets, hair layer bound to the head."""
+    """The fitted person's surface: shaped body plus offsets, hair layer bound to head and chest."""
     shaped = model.shape(torch.as_tensor(registration.betas, dtype=torch.float32))
     vertices = shaped.vertices + torch.as_tensor(registration.offsets, dtype=torch.float32)
     if registration.hair is None:
         return Surface(vertices, model.faces, model.weights, model.expression_deltas, len(model.faces))
     hair = torch.as_tensor(registration.hair.vertices, dtype=torch.float32)
-    head_bound = torch.zeros(len(hair), model.weights.shape[1])
-    head_bound[:, JOINT_INDEX["head"]] = 1.0
+    on_chest = torch.as_tensor(registration.hair.on_chest, dtype=torch.float32)
+    bound = torch.zeros(len(hair), model.weights.shape[1])
+    bound[:, JOINT_INDEX["head"]] = 1.0 - on_chest
+    bound[:, JOINT_INDEX["spine3"]] = on_chest
     still = torch.zeros(len(model.expression_deltas), len(hair), 3)
     return Surface(
         vertices=torch.cat([vertices, hair]),
         faces=np.concatenate([model.faces, registration.hair.faces.astype(np.int64) + len(vertices)]),
-        weights=torch.cat([model.weights, head_bound]),
+        weights=torch.cat([model.weights, bound]),
         expression_deltas=torch.cat([model.expression_deltas, still], dim=1),
         num_body_faces=len(model.faces),
     )

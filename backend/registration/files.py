@@ -23,7 +23,7 @@ NUMBERS, INTEGERS, TEXTS, FLAGS = "fiu", "iu", "U", "b"
 """Kinds of numpy's types."""
 KINDS = {NUMBERS: "numbers", INTEGERS: "integers", TEXTS: "texts", FLAGS: "flags"}
 
-OPTIONAL = ("hair_vertices", "hair_faces", "hair_pixels")
+OPTIONAL = ("hair_vertices", "hair_faces", "hair_on_chest", "hair_pixels")
 
 
 def save_registration(path: Path, registration: Registration) -> None:
@@ -49,7 +49,7 @@ def save_registration(path: Path, registration: Registration) -> None:
         "notes": np.array(registration.notes, dtype=np.str_),
     }
     if hair is not None:
-        arrays |= {"hair_vertices": hair.vertices, "hair_faces": hair.faces}
+        arrays |= {"hair_vertices": hair.vertices, "hair_faces": hair.faces, "hair_on_chest": hair.on_chest}
     if registration.hair_pixels is not None:
         arrays |= {"hair_pixels": registration.hair_pixels}
     write_arrays(path, arrays)
@@ -115,6 +115,7 @@ def _layout(arrays: dict[str, np.ndarray], model: BodyModel) -> dict[str, tuple[
         "notes": (TEXTS, (None,)),
         "hair_vertices": (NUMBERS, (None, 3)),
         "hair_faces": (INTEGERS, (None, 3)),
+        "hair_on_chest": (NUMBERS, (len(arrays.get("hair_vertices", ())),)),
         "hair_pixels": (FLAGS, (None, None)),
     }
 
@@ -141,7 +142,6 @@ def _broken(path: Path, cause: str) -> VivantError:
 
 def _registration(arrays: dict[str, np.ndarray]) -> Registration:
     width, height = (int(size) for size in arrays["image_size"])
-    hair = HairLayer(arrays["hair_vertices"], arrays["hair_faces"]) if "hair_vertices" in arrays else None
     return Registration(
         body_sha256=str(arrays["body_sha256"]),
         betas=arrays["betas"],
@@ -152,7 +152,15 @@ def _registration(arrays: dict[str, np.ndarray]) -> Registration:
         camera=Camera(width, height, arrays["K"], arrays["world_to_camera"]),
         offsets=arrays["offsets"],
         confidence=dict(zip(map(str, arrays["confidence_names"]), map(float, arrays["confidence"]), strict=True)),
-        hair=hair,
+        hair=_hair(arrays),
         hair_pixels=arrays.get("hair_pixels"),
         notes=tuple(str(note) for note in arrays["notes"]),
     )
+
+
+def _hair(arrays: dict[str, np.ndarray]) -> HairLayer | None:
+    if "hair_vertices" not in arrays:
+        return None
+    vertices = arrays["hair_vertices"]
+    all_on_the_head = np.zeros(len(vertices), np.float32)  # in the first version's files
+    return HairLayer(vertices, arrays["hair_faces"], arrays.get("hair_on_chest", all_on_the_head))

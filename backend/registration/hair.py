@@ -1,4 +1,4 @@
-"""Long hair as a layer of its own: a lofted shell round the head, bound to the head joint.
+"""Long hair as a layer of its own: a lofted shell round the head, bound to it and, where it comes to lie, to the chest.
 
 Rings at equal height (rest pose of the head) run along the hair's outline at the sides, behind the head and its
 fall line at the back, and in front of whatever the body shows where the photo shows hair there. Dark hair between the
@@ -140,7 +140,23 @@ def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -
     faces = _faces(len(heights))
     corners_behind = behind.ravel()[faces].sum(1)
     whole = np.isin(corners_behind, (0, 3))  # between a lock and what hangs behind it there is nothing
-    return _trimmed(points, faces[whole], hair, head, camera)
+    points, faces = _trimmed(points, faces[whole], hair, head, camera)
+    on_chest = _on_chest(points[:, 1], wearer.joints)
+    return HairLayer(_rest_pose(head.to_world(points), on_chest, wearer.transforms), faces, on_chest)
+
+
+def _on_chest(height: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """How far hair at `height` [H] follows the chest, [H]: not at all beside the skull, wholly on the shoulders."""
+    skull, shoulders = joints[JOINT_INDEX["head"], 1], joints[JOINT_INDEX["left_collar"], 1]
+    fallen = np.clip((skull - height) / (skull - shoulders), 0.0, 1.0)
+    return (fallen * fallen * (3.0 - 2.0 * fallen)).astype(np.float32)
+
+
+def _rest_pose(world: np.ndarray, on_chest: np.ndarray, transforms: np.ndarray) -> np.ndarray:
+    """Where points `world` [H, 3] of the photo's pose lie in the rest pose, [H, 3]."""
+    head, chest = (transforms[JOINT_INDEX[name], :3] for name in ("head", "spine3"))
+    blended = head + on_chest[:, None, None] * (chest - head)
+    return np.linalg.solve(blended[:, :, :3], (world - blended[:, :, 3])[:, :, None])[:, :, 0]
 
 
 def _on_middle_plane(mask: np.ndarray, head: Head, z: float, camera: Camera) -> np.ndarray:
@@ -249,14 +265,16 @@ def _faces(levels: int) -> np.ndarray:
     return np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
 
 
-def _trimmed(points: np.ndarray, faces: np.ndarray, hair: Hair, head: Head, camera: Camera) -> HairLayer:
+def _trimmed(
+    points: np.ndarray, faces: np.ndarray, hair: Hair, head: Head, camera: Camera
+) -> tuple[np.ndarray, np.ndarray]:  # [H, 3], [G, 3]
     """Keep the back, and of the front what lies on hair pixels; drop vertices that are no longer used."""
     centre = points[faces].mean(1)
     pixels, _ = camera.project(head.to_world(centre))
     kept = faces[(centre[:, 2] < hair.centre[2]) | _at(hair.mask, pixels)]
     kept = kept[_patch_area(points, kept) > SMALLEST]
     used, dense = np.unique(kept, return_inverse=True)
-    return HairLayer(points[used], dense.reshape(-1, 3).astype(np.int32))
+    return points[used], dense.reshape(-1, 3).astype(np.int32)
 
 
 def _patch_area(points: np.ndarray, faces: np.ndarray) -> np.ndarray:

@@ -42,4 +42,4 @@ def roof(wearer) -> HairLayer:
     """Two triangles, 20 by 10 centimetres, ten centimetres over the head."""
     top = wearer.vertices[:, 1].max() + 0.1
     corners = np.array([[-0.1, top, 0.05], [0.1, top, 0.05], [0.1, top, -0.05], [-0.1, top, -0.05]])
-    return HairLayer(corners, np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32))
+    return HairLayer(corners, np.array([[0, 1, 2], [0, 2, 3]], dtype=np.int32), np.zeros(4, np.float32))

@@ -26,6 +26,16 @@ def test_offsets_are_added_in_the_rest_pose(surface, registration, model):
     np.testing.assert_allclose(moved, offsets, atol=1e-6)
 
 
+def test_hair_follows_the_chest_as_far_as_it_lies_on_it(roof, registration, posed, model):
+    fallen = replace(roof, on_chest=np.linspace(0, 1, len(roof.vertices), dtype=np.float32))
+    hairy = clothed_surface(model, replace(registration, hair=fallen))
+    head, chest = (posed.transforms[0, JOINT_INDEX[name], :3].numpy() for name in ("head", "spine3"))
+    carried = [roof.vertices @ bone[:, :3].T + bone[:, 3] for bone in (head, chest)]
+    expected = carried[0] + fallen.on_chest[:, None] * (carried[1] - carried[0])
+    moved = hairy.pose(posed.transforms[0], torch.as_tensor(registration.expression))[-len(roof.vertices) :]
+    np.testing.assert_allclose(moved, expected, atol=1e-5)
+
+
 def test_hair_follows_the_head_rigidly(roof, registration, posed, model):
     hairy = clothed_surface(model, replace(registration, hair=roof))
     assert hairy.num_body_faces == len(model.faces) and len(hairy.faces) == len(model.faces) + 2

@@ -50,7 +50,8 @@ def test_a_hair_layer_is_drawn_with_its_own_colours(scene):
     shaped = model.shape(torch.as_tensor(subject.betas)).vertices.numpy()
     top = np.array([0, shaped[:, 1].max(), 0])
     corners = top + np.array([[-0.2, 0.02, 0], [0.2, 0.02, 0], [0, 0.2, 0]])  # a triangle over the head
-    hairy = replace(registration, hair=HairLayer(corners, np.array([[0, 1, 2]], dtype=np.int32)))
+    hair = HairLayer(corners, np.array([[0, 1, 2]], dtype=np.int32), np.zeros(3, np.float32))
+    hairy = replace(registration, hair=hair)
     surface = clothed_surface(model, hairy)
     texels = sample_texels(model, surface, 128)
     colors = np.where(texels.uv[:, :1] < 0, np.float32([1, 0, 0]), np.float32([0, 0, 1]))

@@ -14,7 +14,8 @@ from shared.errors import VivantError
 
 def some_registration(model, seed=0, hair=True, notes=("Left hand not visible: relaxed pose used.",)):
     rng = np.random.default_rng(seed)
-    layer = HairLayer(rng.random((5, 3)), np.array([[0, 1, 2], [2, 3, 4]], dtype=np.int32))
+    faces = np.array([[0, 1, 2], [2, 3, 4]], dtype=np.int32)
+    layer = HairLayer(rng.random((5, 3)), faces, rng.random(5, dtype=np.float32))
     return Registration(
         body_sha256=model.sha256,
         betas=rng.standard_normal(30),
@@ -50,6 +51,14 @@ def test_what_is_written_is_read_back(model, tmp_path_factory, seed, hair, notes
     save_registration(path, registration)
     assert_same(registration, load_registration(path, model))
     assert [file.name for file in path.parent.iterdir()] == ["registration.npz"]
+
+
+def test_hair_of_a_file_that_knows_no_chest_is_all_on_the_head(model, tmp_path):
+    path = tmp_path / "registration.npz"
+    save_registration(path, some_registration(model))
+    with np.load(path) as archive:
+        np.savez(path, **{key: archive[key] for key in archive if key != "hair_on_chest"})
+    np.testing.assert_array_equal(load_registration(path, model).hair.on_chest, np.zeros(5))
 
 
 def test_another_bodys_file_is_refused(model, tmp_path):

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from scipy.spatial import cKDTree
 
 from backend.avatar.surface import clothed_surface
@@ -81,31 +82,54 @@ def test_hair_pixels_lie_on_the_person_round_the_head(dressed, model):
 
 
 @pytest.mark.parametrize("dressed", ["subject_a"], indirect=True)
-def test_the_layer_lies_over_the_head_and_is_bound_to_it(dressed, model):
+def test_the_layer_lies_over_the_head(dressed, model):
     _, source = dressed
-    hair = source.registration.hair
     wearer = wearer_of(source.registration, model)
-    body = head_frame(wearer, source.registration.offsets)
-    nearest = cKDTree(body).query(hair.vertices)[1]
-    outside = ((hair.vertices - body[nearest]) * vertex_normals(body, wearer.faces)[nearest]).sum(1)  # metres
-    above = hair.vertices[:, 1] > wearer.joints[JOINT_INDEX["neck"], 1]
+    surface = clothed_surface(model, source.registration)
+    body = in_head_frame(wearer.posed(source.registration.offsets), wearer)
+    hair, faces = (
+        in_head_frame(posed_hair(source.registration, surface, wearer), wearer),
+        source.registration.hair.faces,
+    )
+    nearest = cKDTree(body).query(hair)[1]
+    outside = ((hair - body[nearest]) * vertex_normals(body, wearer.faces)[nearest]).sum(1)  # metres
+    above = hair[:, 1] > wearer.joints[JOINT_INDEX["neck"], 1]
     assert (outside > 0).mean() > 0.9  # the rings' ends may sink into the shoulders
     assert (outside[above] > 0).mean() > 0.97 and np.percentile(outside[above], 1) > -0.01
-    normals, centre = face_normals(hair.vertices, hair.faces), hair.vertices[hair.faces].mean(1)
+    normals, centre = face_normals(hair, faces), hair[faces].mean(1)
     away = (centre - wearer.joints[JOINT_INDEX["head"]]) * [1, 0, 1]
     assert ((normals * away).sum(1) > 0).mean() > 0.95
-    assert set(np.unique(hair.faces)) == set(range(len(hair.vertices)))
-
-    surface = clothed_surface(model, source.registration)
-    weights = surface.weights[len(wearer.vertices) :]
-    assert (weights[:, JOINT_INDEX["head"]] == 1).all() and (weights.sum(1) == 1).all()
+    assert set(np.unique(faces)) == set(range(len(hair)))
     assert not surface.expression_deltas[:, len(wearer.vertices) :].any()
 
 
-def head_frame(wearer, offsets):
-    """The clothed body as the photo poses it, in the head's rest frame."""
+@pytest.mark.parametrize("dressed", ["subject_a"], indirect=True)
+def test_the_layer_passes_from_the_head_over_to_the_chest_as_it_falls(dressed, model):
+    _, source = dressed
+    wearer = wearer_of(source.registration, model)
+    surface = clothed_surface(model, source.registration)
+    weights = surface.weights[len(wearer.vertices) :]
+    height = in_head_frame(posed_hair(source.registration, surface, wearer), wearer)[:, 1]
+    head, chest = (weights[:, JOINT_INDEX[name]].numpy() for name in ("head", "spine3"))
+    np.testing.assert_allclose(head + chest, 1.0, atol=1e-6)
+    assert (head[height > wearer.joints[JOINT_INDEX["head"], 1] + 1e-6] == 1).all()
+    assert (chest[height < wearer.joints[JOINT_INDEX["left_collar"], 1] + 0.03] > 0.9).all() and (
+        chest > 0.9
+    ).sum() > 100
+    assert (np.diff(chest[np.argsort(height)]) < 1e-3).all()
+
+
+def posed_hair(registration, surface, wearer):
+    """Hair vertices in the photo's pose, world."""
+    expression = torch.as_tensor(registration.expression, dtype=torch.float32)
+    transforms = torch.as_tensor(wearer.transforms)
+    return surface.pose(transforms, expression)[len(wearer.vertices) :].numpy()
+
+
+def in_head_frame(points, wearer):
+    """Points of the photo's pose in the head's rest frame."""
     transform = wearer.transforms[JOINT_INDEX["head"]]
-    return (wearer.posed(offsets) - transform[:3, 3]) @ transform[:3, :3]
+    return (points - transform[:3, 3]) @ transform[:3, :3]
 
 
 @pytest.mark.parametrize("dressed", ["subject_a"], indirect=True)
@@ -113,10 +137,10 @@ def test_hair_in_the_shade_hangs_behind_the_neck(dressed, model):
     _, source = dressed
     wearer, camera = wearer_of(source.registration, model), source.registration.camera
     mask = source.registration.hair_pixels
-    hair = source.registration.hair.vertices
+    world = posed_hair(source.registration, clothed_surface(model, source.registration), wearer)
+    hair = in_head_frame(world, wearer)
     shaded = find_hair(mask, source.observations, wearer, camera).shaded
-    transform = wearer.transforms[JOINT_INDEX["head"]]
-    pixels = camera.project(hair @ transform[:3, :3].T + transform[:3, 3])[0].astype(int)
+    pixels = camera.project(world)[0].astype(int)
     below = hair[:, 1] < wearer.joints[JOINT_INDEX["head"], 1]
     before = hair[:, 2] > wearer.joints[JOINT_INDEX["neck"], 2]
     dark = shaded[pixels[:, 1], pixels[:, 0]]

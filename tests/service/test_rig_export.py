@@ -22,7 +22,11 @@ def haired(fit):
     """The same person under a small tent."""
     peak = np.array([[0.0, 0.6, 0.0], [0.2, 0.3, 0.2], [-0.2, 0.3, 0.2], [0.0, 0.3, -0.2]])
     faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2]], np.int32)
-    return replace(fit, hair=HairLayer(peak, faces), expression=np.full_like(fit.expression, 0.3))
+    return replace(
+        fit,
+        hair=HairLayer(peak, faces, np.linspace(0, 1, 4, dtype=np.float32)),
+        expression=np.full_like(fit.expression, 0.3),
+    )
 
 
 @pytest.fixture(scope="module")
