@@ -24,8 +24,8 @@ GAMMA = 2.2
 """Of display-referred colours, near enough to scale them by a ratio of light."""
 MOST = 1.5
 """Factor of display-referred colours at most: a shadow brightened further shows the photo's noise."""
-PATCH = 0.05
-"""Metres that a disc stands for: about a thousand make a person."""
+PATCH = 0.03
+"""Metres that a disc stands for: fingers throw shadows, and some three thousand discs make a person."""
 ROLLED_UP = 0.2
 """Share of a patch's area that must face one way: what is less (the mouth's lining) shades nothing."""
 NEAREST = 3

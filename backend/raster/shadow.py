@@ -125,17 +125,18 @@ def _lamps_hidden(
 ) -> np.ndarray:
     """Share [L, K] of each lamp that occluders hide from each disc, as if none stood behind another."""
     hidden = np.zeros((len(lamps), len(position)), np.float32)
-    farthest = 1 - np.cos(FAR)
+    nearest = np.cos(FAR) ** 2
     for r in prange(len(position)):
         for o in range(len(position)):
             x, y, z, leaving, arriving = _way(position, normal, r, o)
             if group[o] == group[r] or leaving <= 0 or arriving <= 0:
                 continue
             square = x * x + y * y + z * z
-            distance = np.sqrt(square)
-            angle = area[o] * arriving / (distance * (square + area[o] / np.pi))
             for lamp in range(len(lamps)):
-                off = 1 - (x * lamps[lamp, 0] + y * lamps[lamp, 1] + z * lamps[lamp, 2]) / distance
-                if off < farthest:
-                    hidden[lamp, r] += angle * np.exp(-off / LAMP_WIDTH**2) / (2 * np.pi * LAMP_WIDTH**2)
+                along = x * lamps[lamp, 0] + y * lamps[lamp, 1] + z * lamps[lamp, 2]
+                if along > 0 and along * along > nearest * square:
+                    distance = np.sqrt(square)
+                    angle = area[o] * arriving / (distance * (square + area[o] / np.pi))
+                    light = np.exp((along / distance - 1) / LAMP_WIDTH**2) / (2 * np.pi * LAMP_WIDTH**2)
+                    hidden[lamp, r] += angle * light
     return hidden
