@@ -38,6 +38,9 @@ ALIKE_WITHIN = 0.035
 """Metres (standard deviation) over which offsets and sizes are made alike: what they mend are errors of pose and cloth,
 which vary over centimetres. Alike with the next texels only, they fit the photo's pixels instead."""
 LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 3e-2}
+REPAINTED = 0.2
+"""How far, in sRGB, training may take a colour from its first one for other views than the photo's: what it paints beyond
+that shows something else, a lash or dark hair at a cheek's rim."""
 LAST_RATE = 0.05
 """Share of the learning rates at the last step of the cosine schedule."""
 
@@ -208,7 +211,7 @@ def _avatar(draft: Draft, registration: Registration, parameters: Parameters) ->
     """Drop what is never seen and freeze the rest."""
     shown = draft.visibility > 0
     trust = torch.as_tensor(draft.trust, dtype=torch.float32, device=parameters.rgb.device)[:, None]
-    elsewhere = torch.lerp(parameters.first_rgb, parameters.rgb.detach(), trust)
+    elsewhere = torch.lerp(parameters.first_rgb, _held(parameters), trust)
     return Avatar(
         face=draft.texels.face[shown],
         barycentric=draft.texels.barycentric[shown],
@@ -221,3 +224,10 @@ def _avatar(draft: Draft, registration: Registration, parameters: Parameters) ->
         registration=registration,
         info={},
     )
+
+
+def _held(parameters: Parameters) -> Tensor:
+    """Trained logits [N, 3] whose colours are at most `REPAINTED` from the first ones."""
+    first = parameters.first_rgb.sigmoid()
+    change = (parameters.rgb.detach().sigmoid() - first).clamp(-REPAINTED, REPAINTED)
+    return (first + change).clamp(0.01, 0.99).logit()

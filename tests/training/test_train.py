@@ -6,7 +6,7 @@ import pytest
 from backend.avatar.draft import draft_avatar
 from backend.progress import Cancelled
 from backend.training.settings import TrainingSettings
-from backend.training.train import train
+from backend.training.train import REPAINTED, train
 
 TINY = TrainingSettings(texture=128, size=160, steps=12, device="cpu")
 
@@ -61,6 +61,14 @@ def test_what_the_photo_does_not_show_keeps_its_fill(draft, trained):
 def test_what_it_shows_plainly_looks_alike_in_every_pose(draft, trained):
     plain = draft.trust == 1
     np.testing.assert_allclose(trained.avatar.rgb[plain], trained.avatar.rgb_photo[plain], atol=1e-4)
+
+
+def test_other_views_than_the_photos_are_repainted_only_a_little(draft, observations, registration, model):
+    avatar = train(observations, registration, model, replace(TINY, steps=80)).avatar
+    change, in_photo = (
+        np.abs(colors(rgb) - np.clip(draft.color, 0.01, 0.99)) for rgb in (avatar.rgb, avatar.rgb_photo)
+    )
+    assert in_photo.max() > 1.2 * REPAINTED and change.max() < REPAINTED + 1e-5
 
 
 def test_gaussians_stay_near_their_texels(draft, trained):
