@@ -39,8 +39,8 @@ ALIKE_WITHIN = 0.035
 which vary over centimetres. Alike with the next texels only, they fit the photo's pixels instead."""
 LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 3e-2}
 REPAINTED = 0.2
-"""How far, in sRGB, training may take a colour from its first one for other views than the photo's: what it paints beyond
-that shows something else, a lash or dark hair at a cheek's rim."""
+"""How far, in sRGB, training may take a colour from its first one for other views than the photo's: what it paints
+beyond that shows something else, a lash or dark hair at a cheek's rim."""
 LAST_RATE = 0.05
 """Share of the learning rates at the last step of the cosine schedule."""
 

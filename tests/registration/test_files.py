@@ -126,6 +126,7 @@ def test_a_damaged_file_is_refused_with_a_reason(model, tmp_path, damage):
         ("hair_vertices", np.zeros((5, 2))),
         ("hair_faces", np.array([[0, 1, 9]])),
         ("hair_faces", None),
+        ("hair_on_chest", np.zeros(4)),
         ("hair_pixels", np.zeros((3, 4), bool)),
     ],
 )
