@@ -53,15 +53,16 @@ class Post:
     ) -> tuple[Sent, zmq.MessageTracker | None]:
         """Send without copying what is large; with `track`, also what tells when the memory may change again.
 
-        Each part is tracked: the last one alone may be small and long copied.
+        Each view is tracked, for the last one alone may be small and long copied. What is no view never changes.
         """
-        tracked = [zmq.Frame(part, track=True) for part in parts] if track else []
+        sent = [zmq.Frame(part, track=True) if track and isinstance(part, memoryview) else part for part in parts]
         try:
-            send(self.socket, [routing, *(tracked or parts)])
+            send(self.socket, [routing, *sent])
         except zmq.Again:
             return Sent.FULL, None
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
             return Sent.GONE, None
+        tracked = [part for part in sent if isinstance(part, zmq.Frame)]
         return Sent.YES, zmq.MessageTracker(*tracked) if track else None
