@@ -3,10 +3,13 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from backend.atomic import ensure_writable, written_whole
+from backend.service.lock import FolderLock
 from shared.errors import VivantError
 
 
@@ -75,6 +78,37 @@ def test_arrays_that_the_disk_cannot_hold_leave_one_sentence_and_nothing_else(tm
 def test_a_folder_is_tried_without_a_trace(tmp_path):
     ensure_writable(tmp_path / "some" / "where")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def nobody():
+    """Not root, to whom every folder is open."""
+    if not hasattr(os, "seteuid"):
+        pytest.skip("Windows has no such users")
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
+
+
+@pytest.fixture
+def locked():
+    """A folder that may be looked into, and no more."""
+    with tempfile.TemporaryDirectory() as home:  # pytest's own are closed to others
+        os.chmod(home, 0o755)
+        folder = Path(home) / "locked"
+        folder.mkdir()
+        folder.chmod(0o555)
+        yield folder
+
+
+def test_row_16_a_folder_that_may_only_be_read_is_said_before_work_begins(locked, nobody):
+    for place in (locked, locked / "avatar"):
+        with pytest.raises(VivantError, match=r"Cannot write .*Permission denied.*choose a folder"):
+            ensure_writable(place)
+    with pytest.raises(VivantError, match=r"Cannot write .*Choose a folder"):
+        FolderLock(locked)
 
 
 def test_a_place_that_takes_no_files_is_said(tmp_path):

@@ -269,6 +269,7 @@ class Sessions:
     def tick(self) -> None:
         """Answer those that take more; free those that vanished, take no answers, or whose key was revoked."""
         self.flush()
+        self.connections.tell(self._by_id)
         for session in list(self._by_id.values()):
             revoked = not self._token and session.owner not in self._keys
             deaf = len(session.unsent) > limits.UNSENT

@@ -80,7 +80,7 @@ def test_an_avatar_from_before_the_photo_had_its_own_colours_looks_the_same_in_i
     np.testing.assert_array_equal(load_avatar(folder, model).rgb_photo, avatar.rgb)
 
 
-def test_another_bodys_avatar_is_refused(folder, model):
+def test_row_36_an_avatar_of_a_body_with_another_hash_is_refused(folder, model):
     with pytest.raises(VivantError, match=r"made with the body file.*--body"):
         load_avatar(folder, replace(model, sha256="0" * 64))
 

@@ -1,10 +1,14 @@
 """What a loaded body says of itself, and which files are refused."""
 
 import pickle
+import re
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from backend.body.files import OFFICIAL
 from backend.body.model import BodyModel
 from shared.errors import VivantError
 from shared.skeleton import PARENTS
@@ -41,15 +45,37 @@ def test_expressions_map_by_name(model):
     assert dropped == ("unknown", "exp003")  # a value that is 0 throughout loses nothing
 
 
-def test_pickle_is_refused_with_the_way_to_convert(tmp_path):
-    path = tmp_path / "SMPLX_NEUTRAL.pkl"
-    path.write_bytes(pickle.dumps({"v_template": np.zeros((3, 3))}))
+class Payload:
+    """Runs when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["SMPLX_NEUTRAL.pkl", "SMPLX_NEUTRAL.npz"])
+def test_row_36_a_pickle_under_any_name_is_refused_with_the_way_to_convert(tmp_path, name):
+    (tmp_path / name).write_bytes(pickle.dumps({"v_template": Payload(tmp_path / "ran")}))
     with pytest.raises(VivantError, match=r"is a pickle.*refused.*np\.savez"):
-        BodyModel.load(path)
+        BodyModel.load(tmp_path / name)
+    assert not (tmp_path / "ran").exists()
 
 
-def test_missing_file_is_named(tmp_path):
-    with pytest.raises(VivantError, match=r"absent\.npz"):
+def test_row_36_a_pickle_inside_an_archive_is_not_unpickled(tmp_path, official_file):
+    np.save(tmp_path / "bad.npy", np.array(Payload(tmp_path / "ran"), dtype=object), allow_pickle=True)
+    with zipfile.ZipFile(official_file) as whole, zipfile.ZipFile(tmp_path / "body.npz", "w") as archive:
+        for name in whole.namelist():
+            bad = name == "v_template.npy"
+            archive.writestr(name, (tmp_path / "bad.npy").read_bytes() if bad else whole.read(name))
+    with pytest.raises(VivantError, match="v_template"):
+        BodyModel.load(tmp_path / "body.npz")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_row_36_a_missing_file_is_named_and_where_to_get_it(tmp_path):
+    with pytest.raises(VivantError, match=rf"absent\.npz.*{re.escape(OFFICIAL)}"):
         BodyModel.load(tmp_path / "absent.npz")
 
 

@@ -135,6 +135,25 @@ def _lost(events):
     return next(event for event in events if "was lost" in event.info.message)
 
 
+def test_12_a_killed_worker_is_told_within_five_seconds_and_pings_are_answered_throughout(client, server):
+    job = submit(client, steps=1000, size=100)
+    slowest = 0.0
+    for death in (1, 2):
+        until(
+            lambda death=death: (
+                len(workers_of(client, server, job)) == death and state_of(client, job).stage == "training"
+            )
+        )
+        os.kill(workers_of(client, server, job)[-1], signal.SIGKILL)
+        killed = time.monotonic()
+        while "was lost" not in (info := state_of(client, job)).message + info.error:
+            began = time.monotonic()
+            client.call(Ping())
+            slowest = max(slowest, time.monotonic() - began)
+        assert time.monotonic() - killed < 5
+    assert (info.state, info.error_code, info.retryable) == ("failed", "worker_died", True) and slowest < 2
+
+
 def test_12_the_second_death_fails_for_good_and_pings_are_answered_throughout(client):
     job = submit(client, steps=4, seed=DIES_ALWAYS)
     slowest = 0.0

@@ -1,20 +1,26 @@
 """Who may come in, and what one owner sees of another. Numbers are rows of the fault table."""
 
+import json
+import os
 import socket
+import time
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from backend.cli import main
 from backend.service import keys
+from backend.service.zap import ENDPOINT
 from shared.errors import VivantError
 from shared.wire import limits
 from shared.wire.calls import download, new_id, upload
 from shared.wire.client import Client
 from shared.wire.codec import Envelope, decode, encode
-from shared.wire.connection import load_connection
+from shared.wire.connection import Connection, load_connection
 from shared.wire.errors import WireError
 from shared.wire.messages import (
     AvatarDelete,
@@ -38,9 +44,10 @@ from shared.wire.messages import (
     Ping,
     Pong,
     ServerStop,
+    Welcome,
 )
-from shared.wire.sockets import CONTROL, FRAMES, client_socket, connect, new_context
-from tests.service.serving import PHOTO, drain, motion, render_frames, render_live, submit, until, until_state
+from shared.wire.sockets import CONTROL, FRAMES, bind, client_socket, connect, new_context, server_socket
+from tests.service.serving import PHOTO, drain, motion, render_frames, render_live, serving, submit, until, until_state
 
 
 @pytest.fixture
@@ -106,12 +113,46 @@ def test_08_without_keys_or_with_a_wrong_server_key_nothing_comes(server):
     context.destroy(linger=0)
 
 
+def held(pid, sock):
+    """Whether this process still has the other end of a connection."""
+    port = f":{sock.getsockname()[1]:04X}"
+    tables = (Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6"))
+    lines = [line.split() for table in tables for line in table.splitlines()]
+    inodes = {f"socket:[{line[9]}]" for line in lines if line[2].endswith(port)}
+    return bool(inodes & {os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir()})
+
+
 def test_08_a_silent_connection_is_closed_and_others_do_not_wait_for_it(server, ada):
+    began = time.monotonic()
     with socket.create_connection(("127.0.0.1", server.connection().control_port)) as silent:
         ada.call(Ping())
+        assert held(server.process.pid, silent)
         silent.settimeout(20)
         while silent.recv(4096):
             pass  # its greeting, then the end
+        assert time.monotonic() - began < limits.HANDSHAKE_S + 2
+        assert not held(server.process.pid, silent)
+
+
+@pytest.mark.parametrize("handler", ["none", "silent"])
+def test_08_without_an_answer_to_zap_nothing_is_delivered_and_nothing_held(monkeypatch, handler):
+    monkeypatch.setattr(limits, "HANDSHAKE_S", 0.5)
+    context, pair, mine = new_context(), keys.new_pair(), keys.new_pair()
+    zap = context.socket(zmq.REP)
+    if handler == "silent":
+        zap.bind(ENDPOINT)
+    door = server_socket(context, CONTROL, pair.secret)
+    port = bind(door, "127.0.0.1")
+    events = door.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+    sock = raw(context, Connection("127.0.0.1", port, port, pair.public, mine.public, mine.secret))
+    began = time.monotonic()
+    with pytest.raises(zmq.Again):  # it never gets as far as to be allowed to send
+        sock.send(b"hello")
+    assert events.poll(5000) and recv_monitor_message(events)["event"] == zmq.EVENT_ACCEPTED
+    assert events.poll(5000) and recv_monitor_message(events)["event"] != zmq.EVENT_ACCEPTED  # it is closed again
+    assert time.monotonic() - began < 5 and not door.poll(0)
+    door.disable_monitor()
+    context.destroy(linger=0)
 
 
 def test_08_a_replayed_hello_under_another_key_does_not_take_the_session(server, ada, bob):
@@ -182,11 +223,15 @@ def test_04_a_part_over_the_limit_cuts_that_peer_and_no_other_and_is_logged_once
 
 
 def test_who_says_bye_is_not_logged(server):
-    with server.connect() as client:
-        session = client.session
+    sessions = []
+    for _ in range(20):
+        with server.connect() as client:
+            sessions.append(client.session)
     with server.connect() as client:
         client.call(Ping())
-    assert session not in (server.data / "logs" / "server.log").read_text()
+        time.sleep(0.2)  # turns of the loop
+    log = (server.data / "logs" / "server.log").read_text()
+    assert not [session for session in sessions if session in log]
 
 
 def test_04_a_stranger_that_is_cut_is_logged(server):
@@ -230,6 +275,28 @@ def test_11_the_second_connection_of_a_session_takes_over_and_the_first_stops(se
     assert ada.error.code == "superseded"
     assert second.call(Ping())
     second.close()
+
+
+def with_routing(context, connection, routing):
+    sock = client_socket(context, CONTROL, connection)
+    sock.set(zmq.ROUTING_ID, routing)
+    connect(sock, CONTROL, connection)
+    return sock
+
+
+def test_11_of_two_connections_with_one_routing_id_the_first_is_heard_and_the_server_lives(tmp_path):
+    """With `ROUTER_HANDOVER` the second one was, and when the first spoke again, an assertion of libzmq's ended it."""
+    context, routing, session = new_context(), b"v of my own", new_id()
+    with serving(tmp_path, LIMITS=json.dumps({"HEARTBEAT_S": [0.1, 0.2, 0.3]})) as server:
+        first = with_routing(context, server.connection(), routing)
+        assert isinstance(ask(first, Hello(session)), Welcome)
+        second = with_routing(context, server.connection(), routing)
+        assert ask(second, Hello(session), seconds=0.3) is None
+        assert ask(first, Ping()) == Pong()
+        context.destroy(linger=0)
+        time.sleep(0.5)  # some heartbeats
+        with server.connect() as client:
+            client.call(Ping())
 
 
 def test_there_is_room_for_so_many_clients_and_one_more_is_told(server):

@@ -186,11 +186,12 @@ def test_row_19_a_stopped_worker_is_silent_and_a_training_one_is_not(worker, tmp
     [
         ("memory_never_suffices", "oom", "bytes are free"),
         ("memory_never_suffices_to_torch", "oom", "bytes are free"),
+        ("gpu_memory_never_suffices", "oom", "Tried to allocate 2.00 GiB"),
         ("loss_becomes_nan", "diverged", "step 3"),
         ("files_stay_small", "disk_full", "bytes are free"),
         ("a_stage_is_wrong", "internal", "KeyError"),
     ],
-    ids=["row_17_numpy", "row_17_torch", "row_33", "row_15", "row_18_defect"],
+    ids=["row_17_numpy", "row_17_torch", "row_17_cuda", "row_33", "row_15", "row_18_defect"],
 )
 def test_what_goes_wrong_is_told_as_such_and_the_checkpoints_survive(worker, tmp_path, model, poison, code, words):
     worker.send(job(tmp_path / "job", photo=poison))
@@ -204,8 +205,9 @@ def test_what_goes_wrong_is_told_as_such_and_the_checkpoints_survive(worker, tmp
     load_registration(partial / "registration.npz", model)
 
 
-def test_row_17_less_memory_makes_a_smaller_avatar_and_says_so(worker, tmp_path):
-    worker.send(job(tmp_path / "job", photo="memory_suffices_for_half"))
+@pytest.mark.parametrize("poison", ["memory_suffices_for_half", "gpu_memory_suffices_for_half"])
+def test_row_17_less_memory_makes_a_smaller_avatar_and_says_so(worker, tmp_path, poison):
+    worker.send(job(tmp_path / "job", photo=poison))
     said = followed(worker)
     assert isinstance(said[-1].message, WorkDone)
     assert any("Out of memory" in getattr(envelope.message, "message", "") for envelope in said)

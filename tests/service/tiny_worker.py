@@ -67,6 +67,25 @@ def memory_suffices_for_half():
     train.draft_avatar = draft
 
 
+CUDA_OUT_OF_MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 1.00 GiB."
+
+
+def gpu_memory_never_suffices():
+    def draft(*_):
+        raise torch.cuda.OutOfMemoryError(CUDA_OUT_OF_MEMORY)
+
+    train.draft_avatar = draft
+
+
+def gpu_memory_suffices_for_half():
+    def draft(observations, registration, model, texture, show_unseen):
+        if texture > 64:
+            raise torch.cuda.OutOfMemoryError(CUDA_OUT_OF_MEMORY)
+        return HONEST_DRAFT(observations, registration, model, texture, show_unseen)
+
+    train.draft_avatar = draft
+
+
 def limit_files(size):
     try:
         import resource
@@ -85,6 +104,8 @@ POISONS = {
     "memory_never_suffices": memory_never_suffices,
     "memory_never_suffices_to_torch": memory_never_suffices_to_torch,
     "memory_suffices_for_half": memory_suffices_for_half,
+    "gpu_memory_never_suffices": gpu_memory_never_suffices,
+    "gpu_memory_suffices_for_half": gpu_memory_suffices_for_half,
     "files_stay_small": lambda: limit_files(300_000),
     "a_stage_is_wrong": a_stage_is_wrong,
 }
