@@ -205,7 +205,9 @@ def test_what_goes_wrong_is_told_as_such_and_the_checkpoints_survive(worker, tmp
     load_registration(partial / "registration.npz", model)
 
 
-@pytest.mark.parametrize("poison", ["memory_suffices_for_half", "gpu_memory_suffices_for_half"])
+@pytest.mark.parametrize(
+    "poison", [pytest.param("memory_suffices_for_half", marks=pytest.mark.slow), "gpu_memory_suffices_for_half"]
+)
 def test_row_17_less_memory_makes_a_smaller_avatar_and_says_so(worker, tmp_path, poison):
     worker.send(job(tmp_path / "job", photo=poison))
     said = followed(worker)
