@@ -9,6 +9,7 @@ from PIL import Image
 
 from backend.atomic import written_whole
 from backend.body.model import BodyModel
+from backend.memory import peak_mb
 from backend.progress import Progress
 from backend.registration.overlay import overlay
 from backend.rendering.render import render_frames
@@ -58,6 +59,7 @@ def write_album(
             settings=avatar.info["settings"],
             providers=avatar.info["providers"],
             timings=seconds,
+            peak_mb=peak_mb(),
             confidence=registration.confidence,
             notes=[*observations.notes, *registration.notes],
             licences=avatar.info["licences"],

@@ -81,5 +81,5 @@ def ensure_writable(folder: Path) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> VivantError:
-    cause = error.strerror or error
+    cause = error.strerror or str(error).rstrip(".")
     return VivantError(f"Cannot write {path}: {cause}. Free some disk space, or choose a folder you may write to.")

@@ -20,6 +20,7 @@ from backend.atomic import ensure_writable, keep_names
 from backend.avatar.files import save_avatar
 from backend.body.model import OPEN_BODY_SHA256, BodyModel
 from backend.checkpoint import load_observations, save_observations
+from backend.memory import forget_peak, peak_mb
 from backend.photo.observe import observe
 from backend.progress import Event, Progress, silent
 from backend.raster.splats import choose_device, provider_name
@@ -67,6 +68,7 @@ def build(photo: Path, out: Path, settings: BuildSettings, *, progress: Progress
     work, photo_sha256 = _workplace(photo, out, settings), sha256(photo)
     device = choose_device(settings.training.device, progress)
     clock = Clock()
+    forget_peak()
     with clock.stage("kernels"):
         warm_up(progress)
     model = BodyModel.load(settings.body)
@@ -81,7 +83,8 @@ def build(photo: Path, out: Path, settings: BuildSettings, *, progress: Progress
     avatar = replace(trained.avatar, info=told | _provenance(observations, model, settings, device))
     with clock.stage("pictures"):
         write_album(work, observations, avatar, model, trained.losses, clock.seconds, progress)
-    save_avatar(work, replace(avatar, info={**avatar.info, "seconds": dict(clock.seconds)}))
+    spent = {"seconds": dict(clock.seconds), "peak_mb": peak_mb()}
+    save_avatar(work, replace(avatar, info=avatar.info | spent))
     (work / OBSERVATIONS).unlink()
     work.rename(out)
     keep_names(out.parent)

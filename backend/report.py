@@ -25,6 +25,7 @@ class ReportContent:
     settings: Mapping[str, object] = field(default_factory=dict)
     providers: Mapping[str, str] = field(default_factory=dict)  # stage -> what did it
     timings: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds
+    peak_mb: float | None = None  # the most memory that it took; None where the platform does not tell
     confidence: Mapping[str, float] = field(default_factory=dict)  # body part -> [0, 1]
     notes: Sequence[str] = ()  # plain sentences: warnings, choices, what was not seen
     licences: Mapping[str, str] = field(default_factory=dict)  # what -> licence
@@ -61,8 +62,10 @@ def _record(content: ReportContent) -> str:
     timings = {stage: f"{seconds:.1f} s" for stage, seconds in content.timings.items()}
     if timings:
         timings["in all"] = f"{sum(content.timings.values()):.1f} s"
+    if content.peak_mb is not None:
+        timings["most memory"] = f"{content.peak_mb:,.0f} MB"
     blocks = (
-        ("How long it took", timings),
+        ("Time and memory", timings),
         ("How sure the fit is", {part: f"{value:.0%}" for part, value in content.confidence.items()}),
         ("Providers used", content.providers),
         ("Settings", content.settings),

@@ -62,6 +62,7 @@ def content():
         settings={"size": 1024, NASTY: NASTY},
         providers={"matte": "mediapipe"},
         timings={"photo": 2.0, "training": 61.5},
+        peak_mb=1234.5,
         confidence={"left hand": 0.25},
         notes=(NASTY,),
         licences={"body": "CC0-1.0"},
@@ -77,7 +78,7 @@ def test_the_report_is_one_safe_file_with_the_pictures_first(content, tmp_path):
     assert html.index("<img") < html.index("<li>") < html.index("<table>")
     assert "prefers-color-scheme: dark" in html
     text = " ".join(seen.words)
-    for words in (NASTY, "63.5 s", "25%", "mediapipe", "CC0-1.0", "1024"):
+    for words in (NASTY, "63.5 s", "1,234 MB", "25%", "mediapipe", "CC0-1.0", "1024"):
         assert words in text
 
 

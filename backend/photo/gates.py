@@ -23,6 +23,12 @@ def inside(points: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return ((points >= 0) & (points <= (shape[1], shape[0]))).all(axis=1)
 
 
+def upright(body: np.ndarray) -> bool:
+    """Whether the head of `body` [33, 2] is above the shoulders, give or take 60 degrees."""
+    neck = body[[11, 12]].mean(axis=0) - body[0]
+    return bool(neck[1] > 0.5 * np.linalg.norm(neck))
+
+
 def agreement(looks: np.ndarray, size: float) -> np.ndarray:
     """How well several looks [L, N, 2] pixels at a part of `size` pixels agree, [N] in (0, 1]."""
     spread = np.median(np.linalg.norm(looks - np.median(looks, axis=0), axis=2), axis=0)

@@ -208,4 +208,6 @@ def _notes(body: Landmarks, hands: tuple[Landmarks, Landmarks]) -> tuple[str, ..
     unseen = [part for part, joints in parts.items() if body.confidence[list(joints)].max() < 0.3]
     if unseen:
         notes.append(f"Not in the photo: {', '.join(unseen)}.")
+    if not gates.upright(body.points):
+        notes.append("The person does not stand upright in the photo. If the photo lies on its side, turn it first.")
     return tuple(notes)

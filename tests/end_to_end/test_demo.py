@@ -26,7 +26,7 @@ from tests.test_report import read
 
 pytestmark = pytest.mark.slow
 
-SECTIONS = ("Seen anew", "Training", "How long it took", "Providers used", "Settings", "Licences")
+SECTIONS = ("Seen anew", "Training", "Time and memory", "Providers used", "Settings", "Licences")
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,7 @@ def test_the_avatars_can_be_loaded_and_look_like_the_photo(portrait, full_body, 
     assert len(avatar.face) > 100_000 and avatar.info["photo_psnr_db"] > 32
     assert len(coarse.face) > 5_000 and coarse.info["photo_psnr_db"] > 20
     for info in (avatar.info, coarse.info):
+        assert info["peak_mb"] is None or 500 < info["peak_mb"] < 4000
         assert {"landmarks", "matte", "body", "drawing"} == info["providers"].keys()
         assert {"landmarks", "matte", "body"} == info["licences"].keys()
 

@@ -49,6 +49,12 @@ def test_of_two_collapsed_joints_the_less_visible_loses(body):
     assert confidence[25] == pytest.approx(0.15) and confidence[26] == 1
 
 
+def test_who_lies_is_not_upright(body):
+    assert gates.upright(body)
+    for turn in (np.array([[0, 1], [-1, 0]]), -np.eye(2)):
+        assert not gates.upright(body @ turn)
+
+
 def test_agreement_falls_with_the_spread():
     looks = np.zeros((5, 2, 2))
     looks[:, 1, 0] = [-16, -8, 0, 8, 16]
