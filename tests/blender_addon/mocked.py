@@ -40,6 +40,24 @@ def built():
     return job
 
 
+def stream(avatar):
+    """Ask for more frames than anybody waits for, and return when some have come."""
+    from bl_ext.dev.vivant import session
+    from bl_ext.dev.vivant._shared.wire import messages
+
+    request, count, came = messages.RenderFrames(str(uuid.uuid4()), avatar, 640, 480), 5000, []
+    poses = {
+        "full_pose": np.zeros((count, 165), "f4"),
+        "transl": np.zeros((count, 3), "f4"),
+        "expression": np.zeros((count, 0), "f4"),
+        "world_to_camera": np.eye(4, dtype="f4")[None],
+        "K": np.array([[[600, 0, 320], [0, 600, 240], [0, 0, 1]]], "f4"),
+    }
+    session.listen(request.job, lambda frame: came.append(session.acknowledge()))
+    session.client().call(request, poses)
+    assert session.wait(lambda: len(came) > 3, 20)
+
+
 def avatar_in_scene(avatar, name="Ada"):
     """An armature of this avatar, before the scene's camera."""
     from bl_ext.dev.vivant import rig

@@ -1,5 +1,6 @@
 """Enabled, disabled, installed: the extension leaves Blender as it was, and costs next to nothing."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import build_addon
 bpy = pytest.importorskip("bpy", reason="needs the bpy module (pip install bpy)")
 
 TIMES = 50
+ROOT = Path(__file__).resolve().parents[2]
 
 INSTALL = """
 import os, sys, time
@@ -31,6 +33,41 @@ vivant.session.connect(vivant.backend_process.start_mock(vivant.compat.user_fold
 assert vivant.session.wait(vivant.session.is_ready, 10)
 bpy.ops.preferences.addon_disable(module="bl_ext.user_default.vivant")
 print("all is well", flush=True)
+os._exit(0)
+"""
+
+
+SERVES = """
+from pathlib import Path
+from shared.mock import MockServer
+from shared.wire.connection import connection_file, save_connection
+data = Path(sys.argv[sys.argv.index("--data") + 1])
+save_connection(connection_file(data), MockServer(data, pace=0.0).start())
+print('{"ready": true}', flush=True)
+sys.stdin.read()
+"""
+"""Stands in for the Python that runs `vivant serve --until-eof`."""
+
+QUITS = """
+import atexit, os, sys, time
+from pathlib import Path
+import bpy
+import build_addon
+from tests.blender_addon import mocked
+folder, way = Path(sys.argv[1]), sys.argv[2]
+build_addon.stage(folder / "dev")
+bpy.context.preferences.extensions.repos.new(
+    name="dev", module="dev", custom_directory=str(folder / "dev"), remote_url="")
+bpy.ops.preferences.addon_enable(module="bl_ext.dev.vivant")
+from bl_ext.dev.vivant import backend_process, session
+process = backend_process.start(folder / "python", folder / "data", folder / "log", keep_running=False)
+session.connect(backend_process.wait_until_ready(process, folder / "data", folder / "log"))
+assert session.wait(session.is_ready, 20)
+mocked.stream(mocked.built())
+began = time.monotonic()
+if way == "quits":  # what runs when Blender ends; bpy as a module hangs or crashes in the interpreter's own end
+    atexit._run_exitfuncs()
+print(process.pid, time.monotonic() - began, flush=True)
 os._exit(0)
 """
 
@@ -72,6 +109,39 @@ def test_connecting_twenty_times_leaves_no_thread_and_no_file_open(empty, tmp_pa
     for _ in range(20):
         once()
     assert (threading.active_count(), open_files()) == before
+
+
+def test_row_26_disabling_while_frames_come_takes_less_than_a_second(empty, tmp_path):
+    pytest.importorskip("zmq", reason="needs pyzmq")
+    from tests.blender_addon import mocked
+
+    name = empty.__name__
+    with mocked.backend(tmp_path):
+        mocked.stream(mocked.built())
+        began = time.monotonic()
+        bpy.ops.preferences.addon_disable(module=name)
+        took, names = time.monotonic() - began, {thread.name for thread in threading.enumerate()}
+        bpy.ops.preferences.addon_enable(module=name)
+    assert took < 1 and not {"vivant-client", "vivant-work"} & names
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a script with a first line for Unix")
+@pytest.mark.parametrize("way", ["quits", "crashes"])
+def test_row_26_quitting_while_frames_come_takes_less_than_a_second_and_leaves_no_backend(tmp_path, way):
+    pytest.importorskip("zmq", reason="needs pyzmq")
+    program = tmp_path / "python"
+    program.write_text(f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r}){SERVES}")
+    program.chmod(0o755)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "BLENDER_USER_RESOURCES": str(tmp_path / "user")}
+    command = [sys.executable, "-c", QUITS, str(tmp_path), way]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    backend, took = done.stdout.split()[-2:]
+    assert float(took) < 1
+    end = time.monotonic() + 5
+    while Path(f"/proc/{backend}").exists():
+        assert time.monotonic() < end, "the backend outlives its Blender"
+        time.sleep(0.02)
 
 
 def test_disabling_leaves_nothing_on_blenders_types(empty):
