@@ -37,12 +37,14 @@ def write_album(
     fit = overlay(observations, avatar.registration, model)
     alpha = np.round(observations.alpha * 255).astype(np.uint8)
     matte = np.dstack([observations.foreground, alpha])
-    still = strip([photo_view(avatar, model, avatar.registration.camera, progress)], [""])
-    turn = turn_strip(avatar, model, progress)
+    registration = avatar.registration
+    cameras = [registration.camera, *turn_cameras(registration)]
+    first, *turned = photo_views(avatar, model, cameras, progress)
+    still = strip([first], [""])
+    turn = strip(turned, [f"{degrees:+d}" if degrees else "0" for degrees in TURN_DEGREES])
     pictures = {"photo": observations.rgb, "matte": matte, "overlay": fit, "preview": still, "turn": turn}
     for name, picture in pictures.items():
         write_picture(folder / f"{name}.png", picture)
-    registration = avatar.registration
     write_report(
         folder / "report.html",
         ReportContent(
@@ -78,28 +80,27 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
         Image.fromarray(picture).save(temporary, format="PNG")
 
 
-def photo_view(avatar: Avatar, model: BodyModel, camera: Camera, progress: Progress) -> Frame:
-    """The avatar in the photo's pose, seen by `camera`."""
-    return next(render_frames(avatar, model, photo_pose(avatar.registration), [camera], progress=progress))
+def photo_views(avatar: Avatar, model: BodyModel, cameras: list[Camera], progress: Progress) -> list[Frame]:
+    """The avatar in the photo's pose, seen by each of `cameras`."""
+    still = photo_pose(avatar.registration, len(cameras))
+    return list(render_frames(avatar, model, still, cameras, progress=progress))
 
 
-def photo_pose(registration: Registration) -> Motion:
-    """One frame: the person as the photo shows them."""
+def photo_pose(registration: Registration, frames: int = 1) -> Motion:
+    """The person as the photo shows them, standing still."""
     return Motion(
-        registration.full_pose[None],
-        registration.transl[None],
-        registration.expression[None],
+        np.tile(registration.full_pose, (frames, 1)),
+        np.tile(registration.transl, (frames, 1)),
+        np.tile(registration.expression, (frames, 1)),
         registration.expression_names,
         fps=1.0,
     )
 
 
-def turn_strip(avatar: Avatar, model: BodyModel, progress: Progress) -> np.ndarray:
-    """Five views round the person, [H, 5 W, 3] uint8."""
-    camera = portrait_camera(avatar.registration, TURN_SIZE)
-    centre = person_centre(avatar.registration)
-    frames = [photo_view(avatar, model, orbit(camera, centre, degrees), progress) for degrees in TURN_DEGREES]
-    return strip(frames, [f"{degrees:+d}" if degrees else "0" for degrees in TURN_DEGREES])
+def turn_cameras(registration: Registration) -> list[Camera]:
+    """Five cameras round the person."""
+    camera, centre = portrait_camera(registration, TURN_SIZE), person_centre(registration)
+    return [orbit(camera, centre, degrees) for degrees in TURN_DEGREES]
 
 
 def portrait_camera(registration: Registration, size: int) -> Camera:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from backend import perform
-from backend.album import person_centre, photo_pose, photo_view, portrait_camera
+from backend.album import person_centre, photo_pose, photo_views, portrait_camera
 from backend.avatar.files import load_avatar, save_avatar
 from backend.perform import RenderSettings, render
 from backend.progress import silent
@@ -107,7 +107,8 @@ def test_the_performance_starts_where_the_person_stands(folder, motion, tmp_path
     avatar = load_avatar(folder, model)
     render(folder, motion, tmp_path, replace(SMALL, frames=(0, 0)))
     drawn = np.asarray(Image.open(tmp_path / "000000.png"))[..., 3] > 127
-    photo = photo_view(avatar, model, fitted(avatar.registration.camera, 48, 64), silent).alpha > 0.5
+    (view,) = photo_views(avatar, model, [fitted(avatar.registration.camera, 48, 64)], silent)
+    photo = view.alpha > 0.5
     assert (drawn & photo).sum() > 0.7 * photo.sum()
 
 
