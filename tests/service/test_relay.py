@@ -38,8 +38,10 @@ class Sockets:
     def send_parts(self, routing, parts, track=False):
         if routing in self.full:
             return Sent.FULL, None
-        self.ids.append(json.loads(parts[1])["id"])
-        self.taken.append((routing, Frame(**json.loads(parts[1])["body"])))
+        header = json.loads(parts[1])
+        if header["kind"] == Frame.kind:  # else it is an answer, which goes the same way here
+            self.ids.append(header["id"])
+            self.taken.append((routing, Frame(**header["body"])))
         return Sent.YES, SimpleNamespace(done=True)
 
     def send(self, routing, envelope):
