@@ -16,6 +16,8 @@ from backend.registration.rings import MOVED_BY_EXPRESSION
 
 LIP_DEPTH = 0.018
 """Metres from the lips' foremost point back to where the lining begins; before that, inward skin is lip."""
+LID = 0.002
+"""Metres that blinking moves skin that is eyelid."""
 MOUTH_RADIUS = 0.055
 """Metres round the teeth in which inward-facing skin is the mouth's lining."""
 
@@ -51,8 +53,7 @@ def anatomy(model: BodyModel, surface: Surface, texels: Texels) -> Anatomy:
     lips = position[(part == "skin") & near, 2].max(initial=mouth[2])
     part[(part == "skin") & near & inward & (position[:, 2] < lips - LIP_DEPTH)] = "cavity"
     moves = torch.linalg.norm(surface.expression_deltas, dim=2).numpy()  # [E, V]
-    blinks = [index for index, name in enumerate(model.expression_names) if name.startswith("eyeBlink")]
-    lid = texels.interpolate(moves[blinks].max(0, initial=0.0), surface.faces) > 0.002
+    lid = texels.interpolate(moves[model.blinks].max(0, initial=0.0), surface.faces) > LID
     face = texels.interpolate(moves.max(0), surface.faces) > MOVED_BY_EXPRESSION
     normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     return Anatomy(position, normal, np.where(part == "hair", len(LIMB_NAMES), limb), part, face, lid)

@@ -85,7 +85,7 @@ def draft_avatar(
         limb=parts.limb,
         color=complete(bare, parts, _looked_at(shaped, posed, registration.camera)) * lit,
         bared=evidence.bared,
-        trust=np.where(mistaken, 0.0, _trust(evidence)),
+        trust=np.where(mistaken, 0.0, _trust(evidence, parts)),
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         light=light,
         posed=posed,
@@ -119,10 +119,15 @@ def _mistaken(parts: Anatomy, evidence: Evidence, confidence: dict[str, float]) 
     return parts.lid | behind_hair | np.isin(parts.limb, guessed)
 
 
-def _trust(evidence: Evidence) -> np.ndarray:
-    """How much the photo's colour of each texel [M] is its own: less where it is seen flat, or next to an edge."""
+def _trust(evidence: Evidence, parts: Anatomy) -> np.ndarray:
+    """How much the photo's colour of each texel [M] is its own: less where it is seen flat, or next to an edge.
+
+    At a face's rim training paints what hangs or lies beside it, in dots that look like dirt on a cheek.
+    """
     facing = np.clip(evidence.facing / GRAZING, 0.0, 1.0)
-    return np.where(evidence.known, facing, np.where(evidence.visible, np.minimum(facing, BESIDE_AN_EDGE), 0.0))
+    rim = parts.face & (evidence.facing < BESIDE_HAIR)
+    seen = np.where(evidence.known, facing, np.where(evidence.visible, np.minimum(facing, BESIDE_AN_EDGE), 0.0))
+    return np.where(rim, 0.0, seen)
 
 
 def _seen_faces(surface: Surface, vertices: np.ndarray, posed: PosedBody, registration: Registration) -> SeenFaces:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.avatar.anatomy import LID
 from backend.avatar.light import Room, gain
 from backend.avatar.surface import Surface, clothed_surface
 from backend.body.model import BodyModel
@@ -22,6 +23,8 @@ not bulge over the outline, so they can lie on the surface instead of under it."
 FADE = 0.005
 """Metres (standard deviation) that a Gaussian moves, as the pelvis sees it, while it loses the photo's own colour. What
 the photo only seems to show of it, such as a badge behind the outline of a sleeve, does not move with it."""
+LID_FADE = 0.001
+"""The same for eyelids: open, they are the shadow and the lash at a crease, which would blacken a closing eye."""
 BEHIND = 0.1
 """Metres that such a thing may lie behind it: how far the two part when the camera goes round them."""
 
@@ -152,12 +155,15 @@ class PosableAvatar:
         self._photo_light = in_photo.light
         self._photo_place = in_photo.from_pelvis
         self._photo_view = in_photo.view_from(photo.camera.centre)
+        self._fade = torch.full((len(avatar.face), 1), FADE)
+        self._fade[binding.moved[binding.deltas[model.blinks].norm(dim=2).gt(LID).any(dim=0)]] = LID_FADE
+        self._fade = self._fade.to(self.device)
 
     @property
     def nbytes(self) -> int:
         """Bytes that its Gaussians take on the device."""
-        photo = (self._photo_colors, self._photo_place, self._photo_light, self._room.nearest, self._room.share)
-        own = (self._offset, self._scales, self._opacities, self._colors, *photo)
+        photo = (self._photo_colors, self._photo_place, self._photo_light, self._fade)
+        own = (self._offset, self._scales, self._opacities, self._colors, *photo, self._room.nearest, self._room.share)
         return sum(tensor.nbytes for tensor in (*vars(self._binding).values(), *own))
 
     def pose(self, full_pose: Tensor, transl: Tensor, expression: Tensor, eye: np.ndarray) -> Gaussians:
@@ -173,8 +179,8 @@ class PosableAvatar:
     def _as_in_photo(self, now: _Posed, eye: np.ndarray) -> Tensor:
         """How much each Gaussian is where the photo saw it, and seen from there, [N, 1] in [0, 1]."""
         moved = now.from_pelvis - self._photo_place
-        turned = BEHIND * (now.view_from(eye) - self._photo_view)
-        return torch.exp(-0.5 * (moved.square().sum(1, keepdim=True) + turned.square().sum()) / FADE**2)
+        turned = BEHIND / FADE * (now.view_from(eye) - self._photo_view)
+        return torch.exp(-0.5 * ((moved / self._fade).square().sum(1, keepdim=True) + turned.square().sum()))
 
     def _posed(self, full_pose: Tensor, transl: Tensor, expression: Tensor) -> tuple[_Posed, Tensor]:
         """Where the Gaussians are, and their axes [N, 3, 3]."""

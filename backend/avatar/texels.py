@@ -97,8 +97,7 @@ def _by_pixels(surface: Surface, spacing: np.ndarray, seen: SeenFaces) -> Texels
 
 def _eyes_closed(model: BodyModel, surface: Surface) -> np.ndarray:
     """The rest surface [V+H, 3] with both lids down: an open lid is folded away, and would be stretched to holes."""
-    blinks = [index for index, name in enumerate(model.expression_names) if name.startswith("eyeBlink")]
-    return (surface.vertices + surface.expression_deltas[blinks].sum(0)).numpy()
+    return (surface.vertices + surface.expression_deltas[model.blinks].sum(0)).numpy()
 
 
 def _map_spacing(model: BodyModel, surface: Surface, resolution: int) -> np.ndarray:

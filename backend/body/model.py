@@ -49,6 +49,11 @@ class BodyModel(Posable):
     hand_mean_left: np.ndarray  # [15, 3] axis-angle, radians: the file's relaxed hand
     hand_mean_right: np.ndarray  # [15, 3]
 
+    @property
+    def blinks(self) -> list[int]:
+        """The expressions that close an eyelid; none in a basis without names."""
+        return [index for index, name in enumerate(self.expression_names) if name.startswith("eyeBlink")]
+
     @classmethod
     def load(cls, path: Path | None = None) -> BodyModel:
         """Load the body file at `path`, or the packaged open body.

@@ -166,9 +166,19 @@ def test_the_photos_own_colours_hold_where_and_whence_the_photo_saw(avatar, mode
     waving[3 * JOINT_INDEX["left_shoulder"] : 3 * JOINT_INDEX["left_shoulder"] + 3] += 0.5
     before, after = as_in_the_photo(stained, photo), as_in_the_photo(stained, replace(photo, full_pose=waving))
     moved = (after.means - before.means).norm(dim=1)
-    np.testing.assert_allclose(after.colors[moved > 0.03], 0.5, atol=0.05)  # in the arm's new shadow, or out of it
-    np.testing.assert_allclose(after.colors[moved < 1e-6], painted, atol=0.05)
+    np.testing.assert_allclose(after.colors[moved > 0.03], 0.5, atol=0.08)
+    np.testing.assert_allclose(after.colors[moved < 1e-6], painted, atol=0.08)  # in the arm's new shadow, or out of it
     assert (moved > 0.03).sum() > 100 and (moved < 1e-6).sum() > 100
+
+
+def test_a_closing_lid_loses_the_colours_of_the_open_one(avatar, model):
+    stained = PosableAvatar(replace(avatar, rgb_photo=avatar.rgb - 2), model)
+    photo, shut = avatar.registration, avatar.registration.expression.copy()
+    shut[model.blinks[0]] = 1.0
+    before, after = as_in_the_photo(stained, photo), as_in_the_photo(stained, replace(photo, expression=shut))
+    moved = (after.means - before.means).norm(dim=1)
+    np.testing.assert_allclose(after.colors[moved > 0.003], 0.5, atol=0.05)
+    assert (moved > 0.003).sum() > 10 and before.colors.max() < 0.13
 
 
 def test_its_size_counts_all_that_there_is_of_each_gaussian(avatar, model):
