@@ -1,6 +1,7 @@
 """The limits of the server itself, at the limit and one past it. What clients meet is tested with them."""
 
 import hashlib
+import mmap
 import os
 import subprocess
 import sys
@@ -198,9 +199,10 @@ def test_what_the_process_may_hold_beside_pixels_and_poses(monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not tell, or are not here")
 def test_what_a_process_holds_alone_is_counted_and_what_it_maps_is_not(tmp_path):
     before = own_memory.held()
-    taken = bytearray(50_000_000)
+    taken = mmap.mmap(-1, 50_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # pages that nobody had before
+    taken.write(b"1" * 50_000_000)
     assert 40_000_000 < own_memory.held() - before < 60_000_000
-    (tmp_path / "ring").write_bytes(taken)
+    (tmp_path / "ring").write_bytes(bytes(50_000_000))
     mapped = np.memmap(tmp_path / "ring", "u1", "r+")
     mapped[:] = 1
     assert own_memory.held() - before < 60_000_000
