@@ -36,8 +36,8 @@ FRAMES_MEASURED, WARM_UP = 600, 60
 ROWS = 17
 WAYS = {(): "socket", (FEATURE,): "mapped"}
 """By the features that the client announces, how frames come."""
-AHEAD = 4
-"""Requests under way, and credit: one frame is made, one is encrypted, one is decrypted, one is copied out."""
+AHEAD = 3
+"""Requests under way, and credit: one frame is made, one is encrypted, one is decrypted."""
 PACE_S = 1 / 60
 SILENCE_MS = 20_000
 CONNECTIONS = 30
