@@ -22,6 +22,7 @@ def test_a_run_is_split_into_its_stages_and_a_megapixel_is_registered_in_time():
     assert rows["all"]["peak_mb"] is None or 100 < rows["all"]["peak_mb"] < 4000
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_says_why():
     with pytest.raises(VivantError, match=r"vivant register of astronaut\.png failed: .* \.npz"):
         measure(Run("astronaut.png", (64, 64), "register", "fit.txt"))

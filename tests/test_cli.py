@@ -215,6 +215,7 @@ def interrupted_demo(folder, stage):
     return child.returncode, told
 
 
+@pytest.mark.slow
 def test_a_demo_interrupted_in_its_video_goes_on_where_it_was(avatar, tmp_path, monkeypatch, capsys):
     """Once it took the finished avatar for somebody else's, and built all anew in another folder."""
     folder = tmp_path / "demo"

@@ -117,6 +117,7 @@ def test_resuming_skips_what_is_done(calls, photo, tmp_path, monkeypatch, model)
     assert load_avatar(out, model).info["photo_psnr_db"] > 5 and not work.exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_build_is_the_build_that_was_not_interrupted(calls, photo, tmp_path, model):
     interrupted(photo, tmp_path / "resumed")
     build(photo, tmp_path / "resumed", replace(TINY, resume=True))

@@ -50,6 +50,7 @@ def test_anatomical_left_is_image_right(astronaut):
     assert astronaut.body_world[11, 0] > astronaut.body_world[12, 0]
 
 
+@pytest.mark.slow
 def test_landmarks_follow_the_picture_through_scale_shift_and_mirror(astronaut, pixels, tmp_path):
     """Guards the half pixel: a constant bias of the detector would not scale with the picture."""
     larger = cv2.resize(pixels, None, fx=1.6, fy=1.6, interpolation=cv2.INTER_CUBIC)
@@ -60,6 +61,7 @@ def test_landmarks_follow_the_picture_through_scale_shift_and_mirror(astronaut, 
     assert np.abs(difference.mean(axis=0)).max() < 0.25 and np.linalg.norm(difference, axis=1).mean() < 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("subject", ["a", "b"])
 def test_matte_and_hands_against_the_truth(truth, subject):
     folder = truth / f"subject_{subject}"

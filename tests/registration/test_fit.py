@@ -82,6 +82,7 @@ def test_a_hand_that_is_not_seen_is_relaxed_and_said_so(seen, model):
     assert found.notes == ("Left hand not visible: relaxed pose used.",)
 
 
+@pytest.mark.slow
 def test_a_body_with_pca_expressions_opens_its_mouth_by_the_jaw(seen, model):
     names = tuple(f"exp{k:03d}" for k in range(len(model.expression_names)))
     found = fit_body(seen.observations, replace(model, expression_names=names))

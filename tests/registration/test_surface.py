@@ -57,6 +57,7 @@ def test_one_colour_has_no_hair(clothed):
     assert clothed.hair is None
 
 
+@pytest.mark.slow
 def test_the_same_photo_gives_the_same_clothes(observations, naked, clothed, model):
     np.testing.assert_array_equal(clothe(observations, naked, model).offsets, clothed.offsets)
 
@@ -68,6 +69,7 @@ def test_a_bare_body_is_given_no_clothes(naked, wearer, model):
     assert found.betas is naked.betas and found.full_pose is naked.full_pose
 
 
+@pytest.mark.slow
 def test_what_stands_beside_the_person_is_not_worn(observations, naked, clothed, model):
     alpha = observations.alpha.copy()
     alpha[:, :12] = 1.0

@@ -129,6 +129,7 @@ def test_a_register_job_leaves_the_fit_its_picture_and_a_rig(worker, tmp_path, m
     assert worker.expect(WorkMemory).message.used > 0
 
 
+@pytest.mark.slow
 def test_a_posture_set_by_hand_is_kept_and_clothes_are_found_anew(worker, material, tmp_path, model, fit):
     pose = fit.full_pose.astype(np.float32).copy()
     pose[3 * JOINT_INDEX["left_shoulder"] + 2] = -1.1
@@ -188,7 +189,7 @@ def test_row_19_a_stopped_worker_is_silent_and_a_training_one_is_not(worker, tmp
         ("memory_never_suffices_to_torch", "oom", "bytes are free"),
         ("gpu_memory_never_suffices", "oom", "Tried to allocate 2.00 GiB"),
         ("loss_becomes_nan", "diverged", "step 3"),
-        ("files_stay_small", "disk_full", "bytes are free"),
+        pytest.param("files_stay_small", "disk_full", "bytes are free", marks=pytest.mark.slow),
         ("a_stage_is_wrong", "internal", "KeyError"),
     ],
     ids=["row_17_numpy", "row_17_torch", "row_17_cuda", "row_33", "row_15", "row_18_defect"],
@@ -205,9 +206,8 @@ def test_what_goes_wrong_is_told_as_such_and_the_checkpoints_survive(worker, tmp
     load_registration(partial / "registration.npz", model)
 
 
-@pytest.mark.parametrize(
-    "poison", [pytest.param("memory_suffices_for_half", marks=pytest.mark.slow), "gpu_memory_suffices_for_half"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("poison", ["memory_suffices_for_half", "gpu_memory_suffices_for_half"])
 def test_row_17_less_memory_makes_a_smaller_avatar_and_says_so(worker, tmp_path, poison):
     worker.send(job(tmp_path / "job", photo=poison))
     said = followed(worker)
@@ -217,7 +217,8 @@ def test_row_17_less_memory_makes_a_smaller_avatar_and_says_so(worker, tmp_path,
     assert info["settings"]["texture"] == OPTIONS.texture // 2
 
 
-@pytest.mark.parametrize("stage", [*(pytest.param(stage, marks=pytest.mark.slow) for stage in STAGES[:2]), "training"])
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", STAGES)
 def test_row_12_a_killed_worker_leaves_what_another_goes_on_from(victim, tmp_path, stage, model):
     work = job(tmp_path / "job", options=ENDLESS)
     victim.send(work)
