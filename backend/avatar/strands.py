@@ -27,8 +27,8 @@ WAVE = 0.006
 """Metres by which strands swerve."""
 LOCAL = 0.01
 """Metres of seen hair round a texel from which its shade is counted."""
-STRONGEST = 0.35
-"""Largest variation between strands (standard deviation of log brightness) that is copied."""
+STRONGEST = 0.18
+"""Largest variation between strands (standard deviation of log brightness) that is copied: that of curls would stripe."""
 
 
 def hair_colors(
