@@ -28,7 +28,8 @@ WAVE = 0.006
 LOCAL = 0.01
 """Metres of seen hair round a texel from which its shade is counted."""
 STRONGEST = 0.18
-"""Largest variation between strands (standard deviation of log brightness) that is copied: that of curls would stripe."""
+"""Largest variation between strands (standard deviation of log brightness) that is copied: that of curls would make
+stripes."""
 
 
 def hair_colors(
