@@ -9,6 +9,7 @@ from backend.pipeline import BuildSettings, build
 from backend.registration.files import save_registration
 from backend.registration.wearer import wearer_of
 from backend.training.settings import TrainingSettings
+from tests.service.fake_worker import write_avatar
 from tests.service.serving import serving, submit, until_state
 from tests.standing import photograph, standing
 
@@ -35,6 +36,15 @@ def avatar_folder(tmp_path_factory, observations, fit):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("backend.pipeline.observe", lambda *_, **__: observations)
         return build(place / "photo.png", place / "avatar", BuildSettings(training, registration=place / "fit.npz"))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """An avatar folder as the command line leaves it, by its outside."""
+    made = tmp_path / "Ada Lovelace"
+    made.mkdir()
+    write_avatar(made)
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from shared.wire.messages import (
     MemoryFree,
     RenderCredit,
 )
-from tests.service.fake_worker import write_avatar
 from tests.service.serving import (
     motion,
     render_frames,
@@ -60,15 +59,6 @@ def test_a_deleted_avatar_ends_its_render_and_leaves_the_disk(server, client):
         client.post(RenderCredit(1))
     assert until_state(client, request.job, "failed").error_code == "bad_avatar"
     until(lambda: not list((server.data / "avatars").glob(f"*{avatar}*")))
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """An avatar folder as the command line leaves it, by its outside."""
-    made = tmp_path / "Ada Lovelace"
-    made.mkdir()
-    write_avatar(made)
-    return made
 
 
 def test_an_avatar_of_the_command_line_is_copied_in_and_belongs_to_the_client(client, folder):

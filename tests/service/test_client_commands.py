@@ -16,7 +16,6 @@ from shared.wire import messages as m
 from shared.wire.calls import new_id
 from shared.wire.connection import connection_file, save_connection
 from tests.conftest import EXAMPLES
-from tests.service.fake_worker import write_avatar
 from tests.service.serving import ROOT, serving
 from tests.shared.wire.small_server import SmallServer
 
@@ -169,10 +168,7 @@ def test_the_mock_is_served_and_stopped_by_the_same_commands(tmp_path, capsys):
     assert "stopped" in capsys.readouterr().out
 
 
-def test_import_free_and_stop_reach_a_real_server(say, tmp_path):
-    folder = tmp_path / "Ada"
-    folder.mkdir()
-    write_avatar(folder)
+def test_import_free_and_stop_reach_a_real_server(say, tmp_path, folder):
     with serving(tmp_path / "data") as server:
         assert "Ada" in say(server.data, "import", folder)[0]
         assert any("0 open" in line for line in say(server.data, "free"))

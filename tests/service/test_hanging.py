@@ -14,7 +14,6 @@ from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
 from shared.wire.messages import AvatarImport, AvatarList, AvatarOpen
 from tests.service.clock import FakeClock
-from tests.service.fake_worker import write_avatar
 from tests.service.serving import motion, render_live, serving
 
 
@@ -22,14 +21,6 @@ from tests.service.serving import motion, render_live, serving
 def impatient(tmp_path_factory):
     with serving(tmp_path_factory.mktemp("data"), LIMITS=json.dumps({"OPEN_S": 2})) as running:
         yield running
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "Ada"
-    made.mkdir()
-    write_avatar(made)
-    return made
 
 
 def make_it_hang(folder):

@@ -43,7 +43,6 @@ from shared.wire.errors import WireError
 from shared.wire.messages import JobInfo, MemoryFree
 from shared.wire.sockets import new_context
 from tests.service.clock import FakeClock
-from tests.service.fake_worker import write_avatar
 
 MOMENT_S = 0.01
 
@@ -60,14 +59,6 @@ def test_the_name_of_a_key(tmp_path):
     keys.allow(tmp_path, "n" * limits.KEY_NAME_CHARS, keys.new_pair().public)
     with pytest.raises(VivantError, match="no name"):
         keys.allow(tmp_path, "n" * (limits.KEY_NAME_CHARS + 1), keys.new_pair().public)
-
-
-@pytest.fixture
-def folder(tmp_path):
-    made = tmp_path / "avatar"
-    made.mkdir()
-    write_avatar(made)
-    return made
 
 
 def imported(folder):
