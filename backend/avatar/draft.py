@@ -26,8 +26,8 @@ from shared.camera import Camera
 
 ARM_BEGINS = 0.6
 """Share of an upper arm inside the photo from which the whole arm is shown."""
-BESIDE_HAIR = 0.6
-"""Cosine to the view below which the colours of a face's skin beside hair are not trusted."""
+FACE_RIM = 0.6
+"""Cosine to the view below which a face's skin is its rim: neither colours beside hair nor training's are trusted."""
 GRAZING = 0.6
 """Cosine to the view below which a texel's colour in the photo is not trusted wholly."""
 BESIDE_AN_EDGE = 0.4
@@ -113,7 +113,7 @@ def _mistaken(parts: Anatomy, evidence: Evidence, confidence: dict[str, float]) 
     the side of a face hangs off it, and would stain the cheek when the head turns, and so would strands the clothes.
     """
     off_the_head = ~np.isin(parts.limb, [LIMB_NAMES.index("head"), len(LIMB_NAMES)])
-    behind_hair = evidence.hairline & parts.face & (evidence.facing < BESIDE_HAIR)
+    behind_hair = evidence.hairline & parts.face & (evidence.facing < FACE_RIM)
     behind_hair |= (evidence.hairline | evidence.hair) & off_the_head
     guessed = [LIMB_NAMES.index(limb) for limb, part in GUESSED.items() if confidence.get(part, 1.0) < LOW]
     return parts.lid | behind_hair | np.isin(parts.limb, guessed)
@@ -125,7 +125,7 @@ def _trust(evidence: Evidence, parts: Anatomy) -> np.ndarray:
     At a face's rim training paints what hangs or lies beside it, in dots that look like dirt on a cheek.
     """
     facing = np.clip(evidence.facing / GRAZING, 0.0, 1.0)
-    rim = parts.face & (evidence.facing < BESIDE_HAIR)
+    rim = parts.face & (evidence.facing < FACE_RIM)
     seen = np.where(evidence.known, facing, np.where(evidence.visible, np.minimum(facing, BESIDE_AN_EDGE), 0.0))
     return np.where(rim, 0.0, seen)
 
