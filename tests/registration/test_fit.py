@@ -46,7 +46,7 @@ def test_the_fit_is_deterministic_and_stays_within_the_limits(seen, registration
     assert registration.expression.min() >= 0 and registration.expression.max() <= 1
 
 
-@pytest.mark.parametrize("rows", [[14], [25, 13]])
+@pytest.mark.parametrize("rows", [pytest.param([14], marks=pytest.mark.slow), [25, 13]])
 def test_wrong_landmarks_do_not_drag_the_body_along(seen, model, rows):
     wrong = replace(seen.observations, body=moved(seen.observations.body, rows, (130.0, -110.0)))
     found = fit_body(wrong, model)

@@ -62,6 +62,7 @@ def test_the_same_photo_gives_the_same_clothes(observations, naked, clothed, mod
     np.testing.assert_array_equal(clothe(observations, naked, model).offsets, clothed.offsets)
 
 
+@pytest.mark.slow
 def test_a_bare_body_is_given_no_clothes(naked, wearer, model):
     bare = photograph(wearer, np.zeros_like(wearer.vertices), np.full_like(wearer.vertices, 0.5), naked.camera)
     found = clothe(bare, naked, model)
@@ -77,6 +78,7 @@ def test_what_stands_beside_the_person_is_not_worn(observations, naked, clothed,
     np.testing.assert_allclose(beside.offsets, clothed.offsets, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_nothing_is_found_in_an_empty_matte(observations, naked, wearer, model):
     empty = clothe(replace(observations, alpha=np.zeros_like(observations.alpha)), naked, model)
     bare_legs = wearer.wearable & (wearer.vertices[:, 1] > wearer.vertices[:, 1].min() + 0.2)
