@@ -1,4 +1,4 @@
-"""A worker's end of the socket to its server. One thread owns it, so that the worker answers while torch computes."""
+"""A worker's end of the socket to its server. A thread listens, so that the worker answers while torch computes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TextIO
 
 import zmq
 
+from backend.service.bundle import bundled, unbundled
 from backend.service.work import WorkCancel, WorkJob, WorkPing, WorkPong, WorkStop
 from shared.wire.codec import Buffers, Envelope, decode, encode
 from shared.wire.schema import Message
@@ -44,15 +45,18 @@ def end_with(stream: TextIO) -> None:
 
 
 class Link:
-    """What the worker's main thread sees of the server: work to take, a way to answer, and what was cancelled."""
+    """What the worker's main thread sees of the server: work to take, a way to answer, and what was cancelled.
+
+    The socket is used by whoever holds the lock: what the main thread has to say need not wait for another thread.
+    """
 
     def __init__(self, endpoint: str, contact: Contact) -> None:
         self._inbox: SimpleQueue[Envelope] = SimpleQueue()
         self._cancelled: set[str] = set()
-        self._context = zmq.Context()
-        self._out = self._context.socket(zmq.PAIR)
-        self._out.bind("inproc://out")
-        threading.Thread(target=self._run, args=(endpoint, contact), name="link", daemon=True).start()
+        self._lock = threading.Lock()
+        self._socket = _dealer(zmq.Context(), contact)
+        self._socket.connect(endpoint)
+        threading.Thread(target=self._listen, name="link", daemon=True).start()
 
     def work(self) -> Iterator[Envelope]:
         """What the server asks for, one after the other, for ever: `WorkStop` ends the process."""
@@ -60,33 +64,35 @@ class Link:
             yield self._inbox.get()
 
     def send(self, message: Message, buffers: Buffers | None = None) -> None:
-        """Send from the thread that made this link. Buffers are copied."""
-        self._out.send_multipart(encode(Envelope(message, buffers or {})))
+        """Send, from any thread. Buffers are copied."""
+        with self._lock:
+            self._say(Envelope(message, buffers or {}))
+            self._take_in()
 
     def cancelled(self, job: str) -> bool:
         """Whether the server wants the job stopped."""
         return job in self._cancelled
 
-    def _run(self, endpoint: str, contact: Contact) -> None:
-        socket = _dealer(self._context, contact)
-        socket.connect(endpoint)
-        out = self._context.socket(zmq.PAIR)
-        out.connect("inproc://out")
+    def _listen(self) -> None:
         poller = zmq.Poller()
-        poller.register(socket, zmq.POLLIN)
-        poller.register(out, zmq.POLLIN)
+        poller.register(self._socket.get(zmq.FD), zmq.POLLIN)
         while True:
-            ready = dict(poller.poll())
-            if out in ready:
-                socket.send_multipart(out.recv_multipart(copy=False), copy=False)
-            if socket in ready:
-                self._receive(socket)
+            with self._lock:
+                self._take_in()
+            poller.poll()
 
-    def _receive(self, socket: zmq.Socket[bytes]) -> None:
-        envelope = decode(socket.recv_multipart())
+    def _say(self, envelope: Envelope) -> None:
+        self._socket.send(bundled(encode(envelope)))
+
+    def _take_in(self) -> None:
+        """All that has come. The descriptor tells of it once, and any use of the socket takes that sign away."""
+        while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+            self._hear(decode(unbundled(self._socket.recv(copy=False).buffer)))
+
+    def _hear(self, envelope: Envelope) -> None:
         message = envelope.message
         if isinstance(message, WorkPing):
-            socket.send_multipart(encode(Envelope(WorkPong(), re=envelope.id)))
+            self._say(Envelope(WorkPong(), re=envelope.id))
         elif isinstance(message, WorkStop):
             os._exit(0)  # files appear whole or not at all, so there is nothing to tidy
         elif isinstance(message, WorkCancel):

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import struct
 from pathlib import Path
 
+from backend.service.bundle import bundled, unbundled
 from backend.service.journal import Job
 from backend.service.work import WorkJob
 from shared.wire.codec import Buffers, Envelope, decode, encode
 from shared.wire.messages import JobSubmit
 from shared.wire.schema import Message
 
-_LENGTH = struct.Struct("<Q")
+NOT_ALIGNED = 1
+"""The journals of all versions keep requests so."""
 
 
 def packed(message: Message, buffers: Buffers) -> bytes:
     """A request as bytes that are the same for the same content."""
-    parts = encode(Envelope(message, buffers, id=""))
-    return b"".join(_LENGTH.pack(len(part)) + bytes(part) for part in parts)
+    return bundled(encode(Envelope(message, buffers, id="")), NOT_ALIGNED)
 
 
 def unpacked(request: bytes) -> Envelope:
     """What `packed` took."""
-    parts, start = [], 0
-    while start < len(request):
-        (length,) = _LENGTH.unpack_from(request, start)
-        start += _LENGTH.size
-        parts.append(request[start : start + length])
-        start += length
-    return decode(parts)
+    return decode(unbundled(request, NOT_ALIGNED))
 
 
 def content_hash(request: bytes) -> str:

@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO
 
+from backend.service.bundle import bundled, unbundled
 from backend.service.keys import KeyPair, new_pair
-from backend.service.post import Parcel, Post, Sent
+from backend.service.post import Post, Sent
 from backend.service.work import WorkMemory, WorkPing, WorkReady, WorkStop
 from shared.wire import limits
-from shared.wire.codec import Buffers, Envelope
+from shared.wire.codec import Buffers, Envelope, Part, encode
 from shared.wire.schema import Message
 
 ROLES = ("build", "render")
@@ -39,7 +40,7 @@ class Worker:
     memory: WorkMemory = field(default_factory=lambda: WorkMemory(0, 0))
     busy: str = ""  # id of the job or request it has
     until: float = math.inf  # when that must be done
-    unsent: deque[Envelope] = field(default_factory=deque)
+    unsent: deque[bytes] = field(default_factory=deque)  # bundles that it did not take yet
 
 
 @dataclass
@@ -92,13 +93,13 @@ class Pool:
             elif self._now() >= place.next_start:
                 place.worker = self._spawn(place)
 
-    def receive(self) -> Iterator[tuple[Worker, Parcel]]:
+    def receive(self) -> Iterator[tuple[Worker, list[Part]]]:
         """What workers sent; who is not one of ours is not read."""
         while parcel := self._post.receive():
             worker = next((one for one in self.workers() if one.identity == parcel.routing), None)
             if worker is not None and worker.public == parcel.user:
                 worker.heard = self._now()
-                yield worker, parcel
+                yield worker, unbundled(parcel.parts[0])
 
     def take_note(self, worker: Worker, message: Message) -> None:
         """What a worker says of itself."""
@@ -139,11 +140,11 @@ class Pool:
 
     def send(self, worker: Worker, message: Message, buffers: Buffers | None = None) -> None:
         """Tell a worker something, now or as soon as it takes it. One that takes nothing is found by its silence."""
-        worker.unsent.append(Envelope(message, buffers or {}))
+        worker.unsent.append(bundled(encode(Envelope(message, buffers or {}))))
         self._flush(worker)
 
     def _flush(self, worker: Worker) -> None:
-        while worker.unsent and self._post.send(worker.identity, worker.unsent[0]) is not Sent.FULL:
+        while worker.unsent and self._post.send_parts(worker.identity, [worker.unsent[0]])[0] is not Sent.FULL:
             worker.unsent.popleft()
 
     def trouble(self, role: str) -> str:

@@ -173,8 +173,8 @@ class Server:
         if self._doors.frames.socket in ready:
             self._front.read_frames(limits.MESSAGES_AT_ONCE)
         if self._work in ready:
-            for worker, parcel in self._pool.receive():
-                self.house.hear(worker, parcel.parts)
+            for worker, parts in self._pool.receive():
+                self.house.hear(worker, parts)
         if self._background.waker.fileno() in ready:
             self._background.collect()
 

@@ -1,5 +1,7 @@
 """Messages between the server and its worker processes: the wire's codec on a loopback socket with keys of its own.
 
+Each travels as one part (`bundle.py`).
+
 The server starts `python -m backend.service.worker --role ROLE --connect ENDPOINT`. The first line on the worker's
 stdin is JSON: `identity` (its routing id), `server_key`, `public_key`, `secret_key` (Z85 text). After that the pipe
 only stays open: its end means that the server is gone, and the worker ends too.
@@ -185,7 +187,7 @@ class WorkMemory(Message):
 
 @dataclass(frozen=True)
 class WorkPing(Message):
-    """Answered by `WorkPong` from the socket thread: the process lives."""
+    """Answered by `WorkPong`, whatever the main thread does: the process lives."""
 
     kind: ClassVar[str] = "work.ping"
 

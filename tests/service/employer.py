@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
+from backend.service.bundle import bundled, unbundled
 from backend.service.work import WorkReady
 from shared.wire.codec import Envelope, decode, encode
 
@@ -50,14 +51,14 @@ class Employer:
         self.ready = self.expect(WorkReady).message
 
     def send(self, message, buffers=None):
-        self.socket.send_multipart([self.identity.encode(), *encode(Envelope(message, buffers or {}))])
+        self.socket.send_multipart([self.identity.encode(), bundled(encode(Envelope(message, buffers or {})))])
 
     def receive(self, timeout_s=PATIENCE_S):
         deadline = time.monotonic() + timeout_s
         while not self.socket.poll(200):
             assert self.process.poll() is None, "the worker is dead"
             assert time.monotonic() < deadline, "the worker said nothing"
-        return decode(self.socket.recv_multipart()[1:])
+        return decode(unbundled(self.socket.recv_multipart()[1]))
 
     def expect(self, *kinds, until=lambda message: True, timeout_s=PATIENCE_S):
         """The next message of one of these kinds; others are left out."""

@@ -44,14 +44,15 @@ class Watched:
     def listen(self):
         while self.gate.socket.poll(0):
             self.gate.answer()
-        for worker, parcel in self.pool.receive():
-            self.pool.take_note(worker, decode(parcel.parts).message)
+        for worker, parts in self.pool.receive():
+            self.pool.take_note(worker, decode(parts).message)
 
     def ready(self):
-        """Both workers, once they are."""
+        """Both workers, once they are and nothing more of theirs is on its way."""
         self.listen()
         self.pool.tick()
-        return len(self.pool.ready("build")) == len(self.pool.ready("render")) == 1 and self.pool.workers()
+        workers = self.pool.workers()
+        return len(workers) == 2 and all(worker.ready and worker.memory.total for worker in workers) and workers
 
     def close(self):
         self.pool.stop(1.0)

@@ -1,0 +1,66 @@
+"""A worker's link to its server, used by two threads at once."""
+
+import sys
+import time
+import uuid
+
+import pytest
+
+from backend.service.link import Contact, Link
+from backend.service.work import WorkCancel, WorkClose, WorkMemory, WorkPing, WorkPong, WorkReady
+from tests.service.employer import Employer
+
+TALK = str(uuid.UUID(int=0))
+PINGS, ROUNDS = 200, 300
+
+
+def main():
+    """A worker that talks without a pause until that is cancelled, then answers its orders."""
+    link = Link(sys.argv[4], Contact.read(sys.stdin))
+    link.send(WorkReady("build", 0, "cpu", "none"))
+    number = 0
+    while not link.cancelled(TALK):
+        link.send(WorkMemory(number, 0))
+        number += 1
+    link.send(WorkMemory(number, 1))
+    for order in link.work():
+        link.send(WorkMemory(int(order.message.avatar), 1))
+
+
+@pytest.fixture
+def worker():
+    employer = Employer("build", ("-m", "tests.service.test_link"))
+    yield employer
+    employer.close()
+
+
+def test_pings_are_answered_while_the_main_thread_sends_without_a_pause_and_nothing_is_lost_or_doubled(worker):
+    for _ in range(PINGS):
+        worker.send(WorkPing())
+    pongs, talk, done = [], [], False
+    while not done:
+        came = worker.receive(timeout_s=20.0)
+        if isinstance(came.message, WorkPong):
+            pongs.append(came.re)
+        else:
+            talk.append(came.message.used)
+            done = came.message.total == 1
+        if isinstance(came.message, WorkPong) and len(pongs) == PINGS:
+            worker.send(WorkCancel(TALK))
+    assert len(set(pongs)) == len(pongs) == PINGS
+    assert talk == list(range(len(talk)))
+
+
+def test_what_comes_in_the_moment_of_an_answer_is_not_left_until_something_else_comes(worker):
+    worker.send(WorkCancel(TALK))
+    worker.expect(WorkMemory, until=lambda memory: memory.total == 1)
+    for number in range(ROUNDS):
+        worker.send(WorkClose(str(number)))
+        time.sleep(number * 2e-6)
+        worker.send(WorkPing())
+        came = [worker.receive(timeout_s=20.0).message for _ in range(2)]
+        assert WorkPong() in came and WorkMemory(number, 1) in came
+
+
+if __name__ == "__main__":
+    main()
