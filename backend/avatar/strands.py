@@ -1,7 +1,7 @@
 """Hair that the photo does not show: the seen hair's colours, smooth and alike on both sides, drawn in strands.
 
 A photo shows little of a head's hair, and its outline catches the light. Copies of it turn into caps and stripes behind
-the head; what makes hair look like hair there is that it varies from strand to strand and hardly along them.
+the head; what makes hair look like hair there is that it varies from lock to lock, and less along them.
 """
 
 from __future__ import annotations
@@ -21,10 +21,14 @@ SKIN_FARTHER = 2.0
 """How much farther skin counts than hair."""
 PROBES = 600
 """Seen texels at which their variety is measured."""
-WIDTHS, LENGTHS = (0.003, 0.01), (0.04, 0.07)
-"""Metres across strands and locks, and along them until their shade changes."""
+WIDTHS = (0.003, 0.009)
+"""Metres across strands and locks."""
 WAVE = 0.006
 """Metres by which strands swerve."""
+STRAIGHT = 0.45
+"""How far strands run down a head rather than lie as they please: 1 makes stripes, 0 lichen."""
+LONGER = 3.3
+"""How many times farther a shade holds down the head than across it."""
 LOCAL = 0.01
 """Metres of seen hair round a texel from which its shade is counted."""
 STRONGEST = 0.18
@@ -74,23 +78,23 @@ def _over_the_hairline(query: np.ndarray, hair: np.ndarray, centre: np.ndarray) 
 def _variation(donors: np.ndarray, color: np.ndarray) -> float:
     """Standard deviation of log brightness among seen hair within `LOCAL` of each other."""
     shade = np.log(color.mean(1) + 0.02)
-    some = np.arange(0, len(donors), max(1, len(donors) // PROBES))
-    near = cKDTree(donors).query_ball_point(donors[some], LOCAL)
+    near = cKDTree(donors).query_ball_point(donors[:: max(1, len(donors) // PROBES)], LOCAL)
     return min(float(np.median([shade[ids].std() for ids in near])), STRONGEST)
 
 
 def _strands(offset: np.ndarray) -> np.ndarray:
-    """Noise [U] of about unit variance at points [U, 3] from the head's centre: fine round the head, long down it."""
-    radius = np.linalg.norm(offset[:, [0, 2]], axis=1)
-    around = np.arctan2(offset[:, 0], -offset[:, 2]) * np.median(radius)  # metres
-    down = offset[:, 1].max(initial=0.0) - offset[:, 1] + radius
-    around = around + WAVE * _noise(around, down, 0.03, 0.05, seed=1)
-    waves = [_noise(around, down, *size, seed=2 + k) for k, size in enumerate(zip(WIDTHS, LENGTHS, strict=True))]
-    return np.sum(waves, axis=0)
+    """Noise [U] of about unit variance at points [U, 3] from the head's centre, longer down the head than across it."""
+    beside = offset[:, [0, 2]]
+    radius = np.maximum(np.linalg.norm(beside, axis=1, keepdims=True), 1e-3)
+    across = beside * (np.median(radius) / radius) ** STRAIGHT
+    down = offset[:, 1].max(initial=0.0) - offset[:, 1:2] + STRAIGHT * radius
+    places = np.concatenate([across, down], axis=1)
+    places[:, :2] += WAVE * np.stack([_noise(places, 0.03, seed) for seed in (1, 2)], axis=1)
+    return np.sum([_noise(places, width, seed=3 + k) for k, width in enumerate(WIDTHS)], axis=0)
 
 
-def _noise(x: np.ndarray, y: np.ndarray, width: float, height: float, seed: int) -> np.ndarray:
-    """Smooth noise [U] at points `x`, `y` [U] metres, which varies over `width` and `height` metres."""
-    at = np.stack([(x - x.min()) / width, (y - y.min()) / height])
-    size = np.ceil(at.max(1)).astype(int) + 2
-    return map_coordinates(np.random.default_rng(seed).standard_normal(size), at, order=1)
+def _noise(places: np.ndarray, width: float, seed: int) -> np.ndarray:
+    """Smooth noise [U] at `places` [U, 3] metres, which varies over `width` metres across, `LONGER` times that down."""
+    at = (places - places.min(0)).T / (width * np.array([[1.0], [1.0], [LONGER]]))
+    grid = np.random.default_rng(seed).standard_normal(np.ceil(at.max(1)).astype(int) + 2)
+    return map_coordinates(grid, at, order=1)
