@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
 from backend.atomic import written_whole
@@ -18,10 +19,13 @@ from backend.report import ReportContent, write_report
 from backend.stages import Avatar, Frame, Observations, Registration
 from shared.camera import Camera
 from shared.motion import Motion
+from shared.skeleton import JOINT_INDEX
 
 TURN_DEGREES = (-60, -30, 0, 30, 60)
 TURN_SIZE = 768
 """Pixels of a turn view's longer side."""
+SIDES = tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("collar", "shoulder"))
+TRUNK = [JOINT_INDEX[name] for name in ("pelvis", "spine1", "spine2", "spine3", "neck", "head", *SIDES)]
 
 
 def write_album(
@@ -38,7 +42,7 @@ def write_album(
     alpha = np.round(observations.alpha * 255).astype(np.uint8)
     matte = np.dstack([observations.foreground, alpha])
     registration = avatar.registration
-    cameras = [registration.camera, *turn_cameras(registration)]
+    cameras = [registration.camera, *turn_cameras(registration, model)]
     first, *turned = photo_views(avatar, model, cameras, progress)
     still = strip([first], [""])
     turn = strip(turned, [f"{degrees:+d}" if degrees else "0" for degrees in TURN_DEGREES])
@@ -97,9 +101,9 @@ def photo_pose(registration: Registration, frames: int = 1) -> Motion:
     )
 
 
-def turn_cameras(registration: Registration) -> list[Camera]:
+def turn_cameras(registration: Registration, model: BodyModel) -> list[Camera]:
     """Five cameras round the person."""
-    camera, centre = portrait_camera(registration, TURN_SIZE), person_centre(registration)
+    camera, centre = portrait_camera(registration, TURN_SIZE), person_centre(registration, model)
     return [orbit(camera, centre, degrees) for degrees in TURN_DEGREES]
 
 
@@ -110,11 +114,24 @@ def portrait_camera(registration: Registration, size: int) -> Camera:
     return camera.resized(round(camera.width * scale), round(camera.height * scale))
 
 
-def person_centre(registration: Registration) -> np.ndarray:
-    """A point on the body's axis in the middle of the photo's view, [3] metres."""
-    camera, root = registration.camera, registration.transl
-    depth = camera.project(root[None])[1][0]
+def person_centre(registration: Registration, model: BodyModel) -> np.ndarray:
+    """A point amid the trunk and head as far as the photo shows them, in the middle of its view, [3] metres.
+
+    The root alone will not do: it may lie under the picture, and a bust lean far from it.
+    """
+    camera, trunk = registration.camera, _trunk(registration, model)
+    pixels, depth = camera.project(trunk)
+    shown = ((pixels >= 0) & (pixels < (camera.width, camera.height))).all(1)
+    amid = trunk[shown] if shown.any() else trunk
     middle = np.array([camera.width / 2, camera.height / 2, 1.0])
     ray = camera.world_to_camera[:3, :3].T @ (np.linalg.inv(camera.K) @ middle)
-    across = camera.centre + ray * depth
-    return np.array([root[0], across[1], root[2]])
+    across = camera.centre + ray * depth.mean()
+    return np.array([amid[:, 0].mean(), across[1], amid[:, 2].mean()])
+
+
+def _trunk(registration: Registration, model: BodyModel) -> np.ndarray:
+    """Joints [J, 3] of the trunk and head in the photo's pose, metres."""
+    shaped = model.shape(torch.as_tensor(registration.betas, dtype=torch.float32))
+    pose = (registration.full_pose, registration.transl, registration.expression)
+    posed = model.pose(shaped, *(torch.as_tensor(values, dtype=torch.float32)[None] for values in pose))
+    return posed.joints[0, TRUNK].numpy()
