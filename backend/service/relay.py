@@ -30,7 +30,7 @@ from shared.wire.schema import Message
 
 
 class Relay:
-    """All streams."""
+    """All streams. What is said to it has its effect when it is pumped, once in each turn of the server's loop."""
 
     def __init__(
         self,
@@ -64,7 +64,6 @@ class Relay:
         if asked.view not in live and len(live) >= limits.VIEWS:
             raise WireError("busy", f"{limits.VIEWS} views of yours wait for a frame already.", "view", retryable=True)
         live[asked.view] = envelope
-        self.pump()
 
     def stop(self, session: Session, envelope: Envelope) -> Message:
         """A view was closed."""
@@ -80,14 +79,12 @@ class Relay:
         given = envelope.message
         assert isinstance(given, RenderCredit)
         self._stream(session).grant(given.frames)
-        self.pump()
 
     def copied(self, session: Session, envelope: Envelope) -> None:
         """The client has taken a frame out of mapped memory."""
         taken = envelope.message
         assert isinstance(taken, FrameCopied)
         self._stream(session).copied(taken.frame)
-        self.pump()
 
     def check(self, session: Session, asked: RenderFrames, buffers: Buffers) -> None:
         """Raise `WireError` if this render cannot be taken: no such avatar, too many renders, too many poses."""
@@ -104,7 +101,6 @@ class Relay:
         self._budget.take(nbytes(buffers))
         owned = {name: np.array(array) for name, array in buffers.items()}
         self._stream(session).takes.append(Take(asked.job, asked, owned, next=done, acknowledged=done, told=done))
-        self.pump()
 
     def cancel(self, job: Job) -> None:
         """End a render job."""
@@ -131,7 +127,6 @@ class Relay:
             self._pack(shot, drawn)
         else:
             self._hand_on(shot, lambda: messages_of(shot, drawn))
-        self.pump()
 
     def _pack(self, shot: Shot, drawn: WorkFrame) -> None:
         """In a thread, one frame after the other, while the next one is drawn."""
@@ -139,7 +134,6 @@ class Relay:
         def packed(messages: list[Outgoing]) -> None:
             shot.stream.packing.remove(shot)
             self._hand_on(shot, lambda: messages)
-            self.pump()
 
         def failed(error: Exception) -> None:
             shot.stream.packing.remove(shot)
@@ -198,7 +192,7 @@ class Relay:
         return self._budget.used
 
     def pending(self) -> bool:
-        """Whether something waits for a socket or a slot, which nobody announces."""
+        """Whether something waits for a socket or a slot, which nobody announces. To be asked after `pump`."""
         return self._wants_slot or any(stream.can_send() for stream in self._streams.values())
 
     def pump(self) -> None:

@@ -138,7 +138,7 @@ class Server:
                 if self._is_too_large():
                     self._hang_up()
                     poller = self._poller()
-            elif self.house.pending():
+            else:
                 self.house.pump()
 
     def _poller(self) -> zmq.Poller:

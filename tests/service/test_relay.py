@@ -107,10 +107,12 @@ class Stage:
         return asked.job
 
     def draw(self):
-        """The worker finishes what it has; returns whether it had anything."""
+        """The worker finishes what it is told to draw; returns whether that was anything."""
+        self.relay.pump()
         order, self.pool.order = self.pool.order, None
         if order is not None:
             self.relay.frame(self.pool.worker, WorkFrame(order.request, 0, 0, 2, 2, 0.0, 0.0, 1.0))
+            self.relay.pump()
         return order is not None
 
     def work(self):
@@ -143,6 +145,7 @@ def test_clients_take_turns_frame_by_frame(stage):
 def test_20_cancelling_a_render_hurries_the_worker_that_draws_it(stage):
     client = stage.client("a")
     drawn, waiting = stage.render(client, 4), stage.render(client, 4)
+    stage.relay.pump()
     stage.relay.cancel(stage.journal.job(waiting))
     assert not stage.pool.hurried
     stage.relay.cancel(stage.journal.job(drawn))
@@ -192,6 +195,7 @@ def test_22_live_frames_of_a_silent_client_end_after_six_seconds_and_its_renders
     stage.relay.live(client, Envelope(render_live(new_id()), motion()))
     stage.draw()
     stage.relay.live(client, Envelope(render_live(new_id()), motion()))
+    stage.relay.pump()  # it is being drawn
     stage.relay.live(client, Envelope(render_live(new_id()), motion()))
     job = stage.render(client, 5)
     stage.clock.pass_(limits.VANISHED_LIVE_S)
@@ -266,6 +270,7 @@ def test_23_after_a_reconnect_what_was_not_acknowledged_is_drawn_again_from_ther
         pass
     assert [message.number for _, message in stage.sockets.taken] == [2, 3, 4, 5]
     stage.relay.credit(client, Envelope(RenderCredit(4)))
+    stage.relay.pump()
     assert stage.state(job) == "finished"
 
 

@@ -64,6 +64,10 @@ class Rendering(RuleBasedStateMachine):
     def look(self, window):
         self.stage.relay.live(self.session(window), Envelope(render_live(new_id()), motion()))
 
+    @rule()
+    def turn(self):
+        self.stage.relay.pump()
+
     @rule(frames=st.integers(1, 4))
     def draw(self, frames):
         for _ in range(frames):
