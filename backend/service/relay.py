@@ -166,7 +166,7 @@ class Relay:
         self._put_down(worker, shot)
         self._discard(shot)
         if shot.take is not None and shot.take.deaths == 0:
-            shot.take.deaths, shot.take.next = 1, shot.row
+            shot.take.deaths, shot.take.next = 1, min(shot.row, shot.take.next)  # a reconnect went further back
         else:
             words = f"The render worker was lost ({reason}). Another one starts; try again."
             self._fail(shot, WireError("worker_died", words, retryable=True))

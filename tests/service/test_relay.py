@@ -274,6 +274,21 @@ def test_23_after_a_reconnect_what_was_not_acknowledged_is_drawn_again_from_ther
     assert stage.state(job) == "finished"
 
 
+def test_23_a_worker_lost_over_a_frame_of_the_connection_before_leaves_no_frame_out(stage):
+    client = stage.client("a", credit=4)
+    stage.render(client, 3)
+    stage.draw()  # the first frame is under way, the second is being drawn
+    for call in stage.sessions.greeted:
+        call(client)
+    del stage.sockets.taken[:]
+    stage.pool.order = None
+    stage.relay.lost(stage.pool.worker, "it was ended by signal 9")
+    stage.relay.credit(client, Envelope(RenderCredit(limits.CREDIT)))
+    while stage.draw():
+        pass
+    assert [message.number for _, message in stage.sockets.taken] == [0, 1, 2]
+
+
 @pytest.fixture
 def slow_packing(monkeypatch):
     """Packing waits until the test says go on."""
