@@ -9,6 +9,7 @@ import tempfile
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
@@ -166,5 +167,6 @@ class Rendering(RuleBasedStateMachine):
 COMMON = {"suppress_health_check": list(HealthCheck), "print_blob": False, "deadline": None}
 
 
-def test_20_22_23_24_whatever_happens_to_renders_no_frame_is_left_out():
-    run_state_machine_as_test(Rendering, settings=settings(max_examples=100, stateful_step_count=25, **COMMON))
+@pytest.mark.parametrize("examples", [25, pytest.param(100, marks=pytest.mark.slow)])
+def test_20_22_23_24_whatever_happens_to_renders_no_frame_is_left_out(examples):
+    run_state_machine_as_test(Rendering, settings=settings(max_examples=examples, stateful_step_count=25, **COMMON))
