@@ -33,6 +33,7 @@ def test_the_photo_is_met_better_step_by_step(observations, registration, model,
     assert np.isfinite([*trained.losses["photo"], *trained.losses["regularisers"], trained.photo_psnr]).all()
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_avatar_and_another_one_another(observations, registration, model, trained):
     again = train(observations, registration, model, TINY)
     for name in ("face", "barycentric", "offset", "log_scale", "rgb", "rgb_photo", "visibility"):
@@ -63,6 +64,7 @@ def test_what_it_shows_plainly_looks_alike_in_every_pose(draft, trained):
     np.testing.assert_allclose(trained.avatar.rgb[plain], trained.avatar.rgb_photo[plain], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_other_views_than_the_photos_are_repainted_only_a_little(draft, observations, registration, model):
     avatar = train(observations, registration, model, replace(TINY, steps=80)).avatar
     change, in_photo = (
