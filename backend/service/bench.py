@@ -22,7 +22,7 @@ import zmq
 from backend.progress import Event, Progress, silent
 from backend.service import bench_peers as peers
 from shared.errors import VivantError
-from shared.wire.calls import connect
+from shared.wire.calls import ask_live, connect
 from shared.wire.client import Client
 from shared.wire.codec import Buffers, Envelope
 from shared.wire.connection import Connection, load_connection
@@ -173,7 +173,7 @@ def _live(client: Client, avatar: str, count: int, pace_s: float = 0.0) -> tuple
 
     A request goes out every `pace_s` seconds, or as soon as less than `AHEAD` are under way.
     """
-    view, newest = str(uuid.uuid4()), -1
+    view, newest, consumed = str(uuid.uuid4()), -1, 0
     asked: list[float] = []
     arrived: list[float] = []
     latency: list[float] = []
@@ -181,7 +181,8 @@ def _live(client: Client, avatar: str, count: int, pace_s: float = 0.0) -> tuple
     while len(arrived) < WARM_UP + count:
         while len(asked) - 1 - newest < AHEAD and (not asked or time.perf_counter() - asked[-1] >= pace_s):
             asked.append(time.perf_counter())
-            client.post(_request(view, len(asked) - 1, avatar), _posture())
+            ask_live(client, _request(view, len(asked) - 1, avatar), _posture(), consumed)
+            consumed = 0
         came = _next(client, asked[-1] + pace_s if len(asked) - 1 - newest < AHEAD else None)
         frame = came.message if came is not None else None
         if came is None or not isinstance(frame, Frame):
@@ -192,7 +193,8 @@ def _live(client: Client, avatar: str, count: int, pace_s: float = 0.0) -> tuple
             newest = frame.seq
             arrived.append(time.perf_counter())
             latency.append(arrived[-1] - asked[newest])
-        client.post(RenderCredit(1))
+        consumed += 1
+    client.post(RenderCredit(consumed))
     return np.diff(arrived[WARM_UP - 1 :]).tolist(), latency[WARM_UP:]
 
 

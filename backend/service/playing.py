@@ -62,15 +62,16 @@ def live_rate(client: Client, avatar: str, size: tuple[int, int], seconds: float
     latencies: list[float] = []
     began = time.perf_counter()
     client.post(RenderCredit(2))
+    consumed = 0
     while time.perf_counter() - began < seconds:
         asked = time.perf_counter()
         buffers = {**_posed(*_turned(rig, asked - began)), **_seen([camera])}
         names = tuple(map(str, rig.expression_names))
         request = RenderLive(view, len(latencies) + 1, avatar, *size, expression_names=names)
-        client.post(request, buffers)
+        calls.ask_live(client, request, buffers, consumed)
         _await_frame(client, view)
         latencies.append(time.perf_counter() - asked)
-        client.post(RenderCredit(1))
+        consumed = 1
     took = time.perf_counter() - began
     middle, slow = np.percentile(latencies, [50, 99]) * 1000
     yield f"{len(latencies) / took:.1f} frames/s at {size[0]}x{size[1]}"

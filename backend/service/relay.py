@@ -59,8 +59,10 @@ class Relay:
         """The newest request of a view; one that waits is replaced."""
         asked = envelope.message
         assert isinstance(asked, RenderLive)
+        stream = self._stream(session)
+        stream.grant(asked.consumed)  # also where the request is refused
         self._library.owned(session.owner, asked.avatar)
-        live = self._stream(session).live
+        live = stream.live
         if asked.view not in live and len(live) >= limits.VIEWS:
             raise WireError("busy", f"{limits.VIEWS} views of yours wait for a frame already.", "view", retryable=True)
         live[asked.view] = envelope

@@ -170,6 +170,7 @@ class Desk:
 
     @answer.register
     def _(self, message: m.RenderLive, buffers: Buffers, stream: Stream, tell: Tell) -> None:
+        stream.grant(message.consumed, tell)
         self._avatar(message.avatar)
         stream.live[message.view] = (message, buffers)
 

@@ -9,6 +9,7 @@ import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -48,6 +49,8 @@ Progress = Callable[[int, int], None]  # bytes done, bytes in all
 
 CREDIT = 3
 """Frames under way: one being drawn, one travelling, one being looked at."""
+CONSUMED_SINCE = 3
+"""The minor version that brought `RenderLive.consumed`."""
 
 
 def connect(connection: Connection | Path, program: str = "", features: tuple[str, ...] = FEATURES) -> Client:
@@ -191,8 +194,7 @@ def live(
 ) -> tuple[np.ndarray, np.ndarray]:  # [H, W, 4] u1; [H, W] f4 metres
     """One live frame as full pictures. Depth is undefined where alpha is 0."""
     _attend(client)
-    asked = client.post(request, buffers)
-    client.post(RenderCredit(1))
+    asked = ask_live(client, request, buffers, consumed=1)
     until = time.monotonic() + timeout
     while time.monotonic() < until:
         came = _next(client)
@@ -206,6 +208,15 @@ def live(
             _add(picture, message, came.buffers)
             return picture
     raise WireError("timeout", "The frame did not come in time.", retryable=True)
+
+
+def ask_live(client: Client, request: RenderLive, buffers: Buffers, consumed: int = 0) -> str:
+    """Post a request, and before it the credit of frames consumed: in one message where the server knows that."""
+    if client.minor >= CONSUMED_SINCE:
+        return client.post(replace(request, consumed=consumed), buffers)
+    if consumed:
+        client.post(RenderCredit(consumed))
+    return client.post(request, buffers)
 
 
 def new_id() -> str:

@@ -59,7 +59,7 @@ class Client:
     `inbox` receives in order what nobody asked for: `Envelope`s of `JobEvent`, `Frame` and `Error` (of a posted
     message), and each `StateChange`. `state` is connecting, ready, lost (another try follows) or refused (`error` says
     why; the client has ended). A server that was restarted shows another `welcome.boot`. Credit is the consumer's:
-    post `RenderCredit` at each change to ready, and one for each frame consumed.
+    post `RenderCredit` at each change to ready, and one for each frame consumed (or `calls.ask_live` again).
     """
 
     def __init__(

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-MAJOR, MINOR = 1, 2
+MAJOR, MINOR = 1, 3
 MAGIC = b"VIVANT/1"
 
 # One message

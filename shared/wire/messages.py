@@ -463,6 +463,7 @@ class RenderLive(Message):
     width: Pixels
     height: Pixels
     expression_names: Names = ()
+    consumed: Annotated[int, Range(0, limits.CREDIT)] = 0  # frames: a `RenderCredit` of so many that comes just before
 
     def check(self, buffers: Buffers) -> None:
         """One pose, one camera, and numbers that can be."""

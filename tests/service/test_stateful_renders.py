@@ -6,6 +6,7 @@ of such stories take a second. Numbers are rows of the fault table.
 
 import shutil
 import tempfile
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -75,15 +76,26 @@ class Rendering(RuleBasedStateMachine):
             self.stage.draw()
 
     @rule(window=WINDOWS)
+    def look_again(self, window):
+        """The credit of a frame comes with the next request."""
+        if self.take_out(window):
+            request = replace(render_live(new_id()), consumed=1)
+            self.stage.relay.live(self.sessions[window], Envelope(request, motion()))
+
+    @rule(window=WINDOWS)
     def consume(self, window):
-        """The oldest frame: none was left out before it, and what comes again was not acknowledged."""
+        if self.take_out(window):
+            self.stage.relay.credit(self.sessions[window], Envelope(RenderCredit(1)))
+
+    def take_out(self, window):
+        """The oldest frame, if any: none was left out before it, and what comes again was not acknowledged."""
         if not self.inboxes.get(window):
-            return
+            return False
         frame = self.inboxes[window].pop(0)
         if frame.job:
             assert frame.number <= self.seen[frame.job], "a frame was left out"
             self.seen[frame.job] = max(self.seen[frame.job], frame.number + 1)
-        self.stage.relay.credit(self.sessions[window], Envelope(RenderCredit(1)))
+        return True
 
     @rule(window=WINDOWS)
     def reconnect(self, window):

@@ -5,6 +5,7 @@ import hashlib
 import threading
 from dataclasses import replace
 from itertools import pairwise
+from queue import Empty
 
 import numpy as np
 import pytest
@@ -206,6 +207,20 @@ def test_a_live_frame_answers_the_newest_request_of_its_view(client, avatar):
         if isinstance(getattr(came, "message", None), m.Frame):
             seen.append(came.message.seq)
     assert seen == [-1, 19]
+
+
+def test_credit_in_a_request_counts_once_and_also_where_the_request_is_refused(client, avatar):
+    view = calls.new_id()
+    client.post(m.RenderLive(view, 1, calls.new_id(), 64, 48, consumed=1), motion())
+    assert client.inbox.get(timeout=5.0).state == "ready"
+    assert client.inbox.get(timeout=5.0).message.code == "unknown_avatar"
+    client.post(m.RenderLive(view, 2, avatar, 64, 48), motion())
+    assert client.inbox.get(timeout=5.0).message.seq == 2
+    client.post(m.RenderLive(view, 3, avatar, 64, 48), motion())
+    with pytest.raises(Empty):
+        client.inbox.get(timeout=0.3)
+    client.post(m.RenderLive(view, 4, avatar, 64, 48, consumed=1), motion())
+    assert client.inbox.get(timeout=5.0).message.seq == 4
 
 
 @pytest.mark.parametrize("which", ["control", "frames"])
