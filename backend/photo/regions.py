@@ -15,6 +15,8 @@ FEET = ((27, 29), (29, 31), (28, 30), (30, 32))
 TORSO = ((11, 12), (11, 23), (12, 24), (23, 24))
 FINGERS = tuple((0 if k == 0 else base + k - 1, base + k) for base in (1, 5, 9, 13, 17) for k in range(4))
 TORSO_CORNERS = [11, 12, 24, 23]
+WAIST = 0.075
+"""Share of a torso's width by which it may be slimmer, on each side, than the line from shoulder to hip."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,12 @@ def gaps(scene: Scene) -> np.ndarray:
     """Where the background may show between arm and torso, which the prior's coarse masks close: [H, W] bool."""
     visible, shape, torso = scene.confidence > 0.5, scene.prior.shape, scene.torso
     beside = _bones(scene.body, ARMS, visible, 0.4 * torso, shape)
-    core = _bones(scene.body, (*ARMS, *TORSO), visible, 0.05 * torso, shape)
+    core = _bones(scene.body, ARMS, visible, 0.05 * torso, shape)
     core |= _bones(scene.body, LEGS, visible, 0.15 * torso, shape)
     if visible[TORSO_CORNERS].all():
-        cv2.fillConvexPoly(core, np.round(scene.body[TORSO_CORNERS]).astype(np.int32), (1,))
+        corners = scene.body[TORSO_CORNERS]
+        slim = corners + WAIST * (corners[[1, 0, 3, 2]] - corners)
+        cv2.fillConvexPoly(core, np.round(slim).astype(np.int32), (1,))
     return (beside & ~core).astype(bool)
 
 

@@ -52,6 +52,11 @@ def test_gap_between_arm_and_torso_is_cut(drawn):
     assert gaps(scene)[130, 138] and not skeleton(scene)[130, 138]
 
 
+def test_a_waist_may_be_slimmer_than_the_line_from_shoulder_to_hip(drawn):
+    unsure = gaps(drawn[0])[130]
+    assert unsure[121] and not unsure[80:118].any()  # that line is at 122
+
+
 def test_gap_is_cut_before_a_wall_in_about_the_mixed_colour_of_the_stripes(drawn):
     """The edges of stripes, half the one and half the other colour, look like the wall."""
     scene, alpha = drawn
