@@ -171,28 +171,29 @@ def _patiently(client: Client, message: AvatarImport) -> None:
 def _live(client: Client, avatar: str, count: int, pace_s: float = 0.0) -> tuple[list[float], list[float]]:
     """Seconds between frames, each copied out, and seconds from each request to its frame.
 
-    A request goes out every `pace_s` seconds, or as soon as less than `AHEAD` are under way.
+    A request goes out every `pace_s` seconds, or as soon as less than `AHEAD` are under way, each for a view that waits
+    for nothing: of one view, a newer request would replace one that is not drawn yet, and count for nothing.
     """
-    view, newest, consumed = str(uuid.uuid4()), -1, 0
-    asked: list[float] = []
+    idle, asked, last, consumed = [str(uuid.uuid4()) for _ in range(AHEAD)], dict[str, float](), -pace_s, 0
     arrived: list[float] = []
     latency: list[float] = []
     kept = {"rgba": np.empty_like(peers.pixels()[0]), "depth": np.empty_like(peers.pixels()[1])}
     while len(arrived) < WARM_UP + count:
-        while len(asked) - 1 - newest < AHEAD and (not asked or time.perf_counter() - asked[-1] >= pace_s):
-            asked.append(time.perf_counter())
-            ask_live(client, _request(view, len(asked) - 1, avatar), _posture(), consumed)
+        while idle and (now := time.perf_counter()) - last >= pace_s:
+            view = idle.pop(0)
+            asked[view] = last = now
+            ask_live(client, _request(view, len(arrived), avatar), _posture(), consumed)
             consumed = 0
-        came = _next(client, asked[-1] + pace_s if len(asked) - 1 - newest < AHEAD else None)
+        came = _next(client, last + pace_s if idle else None)
         frame = came.message if came is not None else None
         if came is None or not isinstance(frame, Frame):
             continue
-        if frame.view == view:  # else it is the last of an earlier measurement
+        if frame.view in asked:  # else it is the last of an earlier measurement
             for name, target in kept.items():
                 np.copyto(target, came.buffers[name])
-            newest = frame.seq
             arrived.append(time.perf_counter())
-            latency.append(arrived[-1] - asked[newest])
+            latency.append(arrived[-1] - asked.pop(frame.view))
+            idle.append(frame.view)
         consumed += 1
     client.post(RenderCredit(consumed))
     return np.diff(arrived[WARM_UP - 1 :]).tolist(), latency[WARM_UP:]
