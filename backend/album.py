@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
 
 from backend.atomic import written_whole
 from backend.body.model import BodyModel
 from backend.memory import peak_mb
 from backend.progress import Progress
+from backend.registration.ground import posed_body
 from backend.registration.overlay import overlay
 from backend.rendering.render import render_frames
 from backend.rendering.views import orbit, strip
@@ -119,7 +119,7 @@ def person_centre(registration: Registration, model: BodyModel) -> np.ndarray:
 
     The root alone will not do: it may lie under the picture, and a bust lean far from it.
     """
-    camera, trunk = registration.camera, _trunk(registration, model)
+    camera, trunk = registration.camera, posed_body(registration, model)[1][TRUNK]
     pixels, depth = camera.project(trunk)
     shown = ((pixels >= 0) & (pixels < (camera.width, camera.height))).all(1)
     amid = trunk[shown] if shown.any() else trunk
@@ -127,11 +127,3 @@ def person_centre(registration: Registration, model: BodyModel) -> np.ndarray:
     ray = camera.world_to_camera[:3, :3].T @ (np.linalg.inv(camera.K) @ middle)
     across = camera.centre + ray * depth.mean()
     return np.array([amid[:, 0].mean(), across[1], amid[:, 2].mean()])
-
-
-def _trunk(registration: Registration, model: BodyModel) -> np.ndarray:
-    """Joints [J, 3] of the trunk and head in the photo's pose, metres."""
-    shaped = model.shape(torch.as_tensor(registration.betas, dtype=torch.float32))
-    pose = (registration.full_pose, registration.transl, registration.expression)
-    posed = model.pose(shaped, *(torch.as_tensor(values, dtype=torch.float32)[None] for values in pose))
-    return posed.joints[0, TRUNK].numpy()
