@@ -55,6 +55,8 @@ def test_gap_between_arm_and_torso_is_cut(drawn):
 def test_a_waist_may_be_slimmer_than_the_line_from_shoulder_to_hip(drawn):
     unsure = gaps(drawn[0])[130]
     assert unsure[121] and not unsure[80:118].any()  # that line is at 122
+    sure = skeleton(drawn[0])
+    assert sure[130, 119] and not sure[130, 123:140].any() and sure[78, 75:125].all()
 
 
 def test_gap_is_cut_before_a_wall_in_about_the_mixed_colour_of_the_stripes(drawn):
