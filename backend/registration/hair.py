@@ -10,7 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import binary_closing, binary_dilation, binary_opening, distance_transform_edt, gaussian_filter1d
+from scipy.ndimage import (
+    binary_closing,
+    binary_dilation,
+    binary_opening,
+    distance_transform_edt,
+    gaussian_filter,
+    gaussian_filter1d,
+)
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
@@ -31,6 +38,7 @@ BACK_EXPONENT = 2.7  # of the superellipse behind the head; 2 is an ellipse
 LOCK = 0.01  # metres: a lock of hair is no narrower
 SMALLEST = (2 * LOCK) ** 2  # square metres: less of it that hangs together with nothing is no hair
 FEWEST_RINGS = 8
+INWARDS = 32  # places tried from a ring to its axis
 HUGGING = 0.025  # metres: hair this near the bare head's outline is short
 FACE_MOBILITY = 0.003  # metres: skin that expressions move further than this is certainly face
 CLOTHED = ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar", "left_shoulder", "right_shoulder")
@@ -42,6 +50,7 @@ class Hair:
 
     mask: np.ndarray  # [H, W] bool
     shaded: np.ndarray  # [H, W] bool, what of it hangs behind neck and cheeks
+    person: np.ndarray  # [H, W] bool, the whole matte: beyond it there is no hair either
     centre: np.ndarray  # [3] the head joint, rest pose, metres: between the ears
 
     def near(self, points: np.ndarray) -> np.ndarray:
@@ -60,7 +69,8 @@ def find_hair(mask: np.ndarray, observations: Observations, wearer: Wearer, came
     lock = int(LOCK * pixels)
     shaded = shaded_hair(mask, observations.foreground, observations.alpha, lock)
     slivers = ~shaded & ~binary_opening(mask & ~shaded, iterations=max(lock // 4, 1))
-    return Hair(binary_closing(mask, iterations=3) & ~slivers, shaded, wearer.joints[JOINT_INDEX["head"]])
+    person = binary_dilation(observations.alpha > 0.5)
+    return Hair(binary_closing(mask, iterations=3) & ~slivers, shaded, person, wearer.joints[JOINT_INDEX["head"]])
 
 
 def hair_pixels(observations: Observations, wearer: Wearer, camera: Camera) -> np.ndarray:
@@ -134,7 +144,7 @@ def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -
     if len(heights) < FEWEST_RINGS:
         return None
     back = _back_line(heights, left, right, head.body, _thickness(heights, left, right, hair, wearer))
-    rings = _rings(heights, left, right, back, hair.centre[2])
+    rings = _carved(_rings(heights, left, right, back, hair.centre[2]), hair.person, head, camera)
     rings, behind = _hung_behind(rings, 0.5 * (back + hair.centre[2]), hair.shaded, head, camera)
     points = _pushed_forward(rings.reshape(-1, 3), head, camera)
     faces = _faces(len(heights))
@@ -223,6 +233,16 @@ def _squared(coordinate: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """An ellipse's coordinate behind the head, where a skull with hair is fuller than an ellipse."""
     fuller = np.sign(coordinate) * np.abs(coordinate) ** (2.0 / BACK_EXPONENT)
     return np.where(np.sin(angle) < 0, fuller, coordinate)
+
+
+def _carved(rings: np.ndarray, person: np.ndarray, head: Head, camera: Camera) -> np.ndarray:
+    """Draw what of the rings [K, AROUND, 3] shows beside the `person` [H, W] in to it: the back of a tilted head's."""
+    axis = rings.mean(1, keepdims=True)
+    inwards = np.linspace(0.0, 1.0, INWARDS)
+    tried = rings + inwards[:, None, None, None] * (axis - rings)  # [INWARDS, K, AROUND, 3]
+    shown = _at(person, camera.project(head.to_world(tried.reshape(-1, 3)))[0]).reshape(tried.shape[:3])
+    share = gaussian_filter(inwards[shown.argmax(0)], 1.5, mode=("nearest", "wrap"))
+    return rings + share[:, :, None] * (axis - rings)
 
 
 def _hung_behind(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,7 +7,7 @@ from scipy.spatial import cKDTree
 
 from backend.avatar.surface import clothed_surface
 from backend.body.geometry import face_normals, vertex_normals
-from backend.registration.hair import find_hair, hair_pixels
+from backend.registration.hair import find_hair, hair_pixels, loft_hair
 from backend.registration.hair_mask import hair_mask, shaded_hair
 from backend.registration.wearer import wearer_of
 from shared.skeleton import JOINT_INDEX
@@ -145,3 +147,18 @@ def test_hair_in_the_shade_hangs_behind_the_neck(dressed, model):
     before = hair[:, 2] > wearer.joints[JOINT_INDEX["neck"], 2]
     dark = shaded[pixels[:, 1], pixels[:, 0]]
     assert before[below & ~dark].sum() > 500 and before[below & dark].mean() < 0.1
+
+
+@pytest.mark.parametrize("dressed", ["subject_a"], indirect=True)
+def test_no_hair_shows_beside_the_person(dressed, model):
+    """The back of a tilted head's would; here the person is cut off at the right instead."""
+    _, source = dressed
+    wearer, camera = wearer_of(source.registration, model), source.registration.camera
+    found = find_hair(source.registration.hair_pixels, source.observations, wearer, camera)
+    columns = np.nonzero(found.mask)[1]
+    edge = int(np.percentile(columns, 80))
+    kept = found.person & (np.arange(camera.width) < edge)
+    layer = loft_hair(replace(found, person=kept), wearer, source.registration.offsets, camera)
+    trimmed = replace(source.registration, hair=layer)
+    pixels = camera.project(posed_hair(trimmed, clothed_surface(model, trimmed), wearer))[0]
+    assert columns.max() > edge + 20 and pixels[:, 0].max() < edge + 4 and len(layer.faces) > 1000
