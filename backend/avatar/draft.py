@@ -48,6 +48,7 @@ class Draft:
     limb: np.ndarray  # [M] int8, index into `limbs.LIMB_NAMES`, one more for the hair layer
     color: np.ndarray  # [M, 3] sRGB in [0, 1]
     bared: np.ndarray  # [M] bool: what the photo shows there goes where the texel's limb goes
+    guessed: np.ndarray  # [M] bool: nobody knows where the texel's limb is, so the photo tells it nothing
     trust: np.ndarray  # [M] in [0, 1]: how much the colour that it has in the photo is its own
     visibility: np.ndarray  # [M] in [0, 1]
     light: Light  # the photo's
@@ -73,7 +74,8 @@ def draft_avatar(
     texels = sample_texels(model, surface, texture, _seen_faces(surface, vertices, posed, registration))
     evidence = project_photo(observations, surface, texels, vertices, seen_hair(registration), registration.camera)
     parts = anatomy(model, surface, texels)
-    mistaken = _mistaken(parts, evidence, registration.confidence) | seen_past_arms(evidence, parts)
+    guessed = _guessed(parts, registration.confidence)
+    mistaken = guessed | _mistaken(parts, evidence) | seen_past_arms(evidence, parts)
     evidence = replace(evidence, known=evidence.known & ~mistaken)
     room = Room.of(surface, torch.as_tensor(parts.position))
     light = _photo_light(room, parts, evidence, posed, registration.camera)
@@ -85,6 +87,7 @@ def draft_avatar(
         limb=parts.limb,
         color=complete(bare, parts, _looked_at(shaped, posed, registration.camera)) * lit,
         bared=evidence.bared,
+        guessed=guessed,
         trust=np.where(mistaken, 0.0, _trust(evidence, parts)),
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         light=light,
@@ -106,8 +109,14 @@ def seen_hair(registration: Registration) -> np.ndarray:
     return registration.hair_pixels
 
 
-def _mistaken(parts: Anatomy, evidence: Evidence, confidence: dict[str, float]) -> np.ndarray:
-    """Texels [M] that the photo shows something else at: lids, what is under hair, hands and forearms that are guesses.
+def _guessed(parts: Anatomy, confidence: dict[str, float]) -> np.ndarray:
+    """Texels [M] bool of hands and forearms that the fit had to guess."""
+    guessed = [LIMB_NAMES.index(limb) for limb, part in GUESSED.items() if confidence.get(part, 1.0) < LOW]
+    return np.isin(parts.limb, guessed)
+
+
+def _mistaken(parts: Anatomy, evidence: Evidence) -> np.ndarray:
+    """Texels [M] bool that the photo shows something else at: lids, and what is under hair.
 
     An open lid is a few texels between lash and crease; a blink would draw their shadow over the whole eye. Hair at
     the side of a face hangs off it, and would stain the cheek when the head turns, and so would strands the clothes.
@@ -115,8 +124,7 @@ def _mistaken(parts: Anatomy, evidence: Evidence, confidence: dict[str, float]) 
     off_the_head = ~np.isin(parts.limb, [LIMB_NAMES.index("head"), len(LIMB_NAMES)])
     behind_hair = evidence.hairline & parts.face & (evidence.facing < FACE_RIM)
     behind_hair |= (evidence.hairline | evidence.hair) & off_the_head
-    guessed = [LIMB_NAMES.index(limb) for limb, part in GUESSED.items() if confidence.get(part, 1.0) < LOW]
-    return parts.lid | behind_hair | np.isin(parts.limb, guessed)
+    return parts.lid | behind_hair
 
 
 def _trust(evidence: Evidence, parts: Anatomy) -> np.ndarray:

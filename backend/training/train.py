@@ -66,6 +66,7 @@ class Parameters:
     log_scale: Tensor  # [N, 1]
     rgb: Tensor  # [N, 3] logits
     bared: Tensor  # [N, 1] bool: of these the photo tells the colour
+    shaped: Tensor  # [N, 1] bool: of these it tells the place and size
     first_offset: Tensor
     first_log_scale: Tensor
     first_rgb: Tensor
@@ -112,7 +113,8 @@ def _parameters(
     offset = torch.zeros(len(spacing), 3)
     offset[:, 2] = -INSET * SIGMA * spacing[:, 0] - DILATED * pixel
     rgb = torch.as_tensor(draft.color, dtype=torch.float32).clamp(0.01, 0.99).logit()
-    fixed = (torch.as_tensor(draft.bared)[:, None], offset, log_scale, rgb, spacing, _neighbours(draft, seed))
+    told = (torch.as_tensor(which)[:, None] for which in (draft.bared, ~draft.guessed))
+    fixed = (*told, offset, log_scale, rgb, spacing, _neighbours(draft, seed))
     trained = (offset.clone(), log_scale.clone(), rgb.clone())
     return Parameters(*(x.to(device).requires_grad_() for x in trained), *(x.to(device) for x in fixed))
 
@@ -139,8 +141,9 @@ def _drawer(
         quats = quats_of(binding.pose(parameters.offset, transforms, expression)[1])
 
     def draw() -> Rendered:
-        means, _ = binding.pose(parameters.offset, transforms, expression)
-        scales = flat_scales(parameters.log_scale)
+        offset = torch.where(parameters.shaped, parameters.offset, parameters.first_offset)
+        means, _ = binding.pose(offset, transforms, expression)
+        scales = flat_scales(torch.where(parameters.shaped, parameters.log_scale, parameters.first_log_scale))
         rgb = torch.where(parameters.bared, parameters.rgb, parameters.first_rgb)
         return rasterize(means, quats, scales, opacities, rgb.sigmoid(), target.camera, device.type)
 
