@@ -31,8 +31,18 @@ OVERHANG = 0.06
 """Metres by which the outline of an arm may be wrong that lies before the body."""
 DOUBTFUL = 0.75
 """Share of an arm, nearest to that outline, that may be doubted at most: the rest must tell what it wears."""
-ROUND = 0.6
-"""Cosine between a texel's normal and the pattern's direction beyond which the surface caps the limb."""
+GROWS_FROM = {
+    "neck": "trunk",
+    **{f"{side}_upper_arm": "trunk" for side in ("left", "right")},
+    **{f"{side}_forearm": f"{side}_upper_arm" for side in ("left", "right")},
+    **{f"{side}_thigh": "trunk" for side in ("left", "right")},
+    **{f"{side}_shin": f"{side}_thigh" for side in ("left", "right")},
+    **{f"{side}_foot": f"{side}_shin" for side in ("left", "right")},
+}
+"""Clothed limb -> the one that its clothes go on from."""
+ROUND = (0.5, 0.8)
+"""Cosines between a texel's normal and the pattern's direction from which the surface begins to cap the limb, and from
+which it does."""
 
 
 def complete(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
@@ -102,13 +112,26 @@ def _fill(color: np.ndarray, limb: Limb) -> None:
         _fill_bare(color, limb, unseen)
         return
     level = limb.level(color)
-    lost = np.zeros(0, dtype=unseen.dtype)
     if level is not None:
-        runs_round = np.abs(limb.anatomy.normal[unseen] @ level) < ROUND
-        lost = carry_round(color, limb, unseen[runs_round], level)
-        unseen = unseen[~runs_round]
-    lost = np.concatenate([lost, borrow(color, unseen, symmetry_offers(limb, unseen), position)])
-    color[lost] = _typical(color, limb)
+        unseen = _fill_round(color, limb, unseen, level)
+    lost = borrow(color, unseen, symmetry_offers(limb, unseen), position)
+    color[lost] = _like_the_next(color, limb, lost)
+
+
+def _fill_round(color: np.ndarray, limb: Limb, unseen: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Fill what a pattern runs round, in place; where the surface begins to cap the limb it fades into copies.
+
+    Returns the texel ids of `unseen` [U] that nobody could lend to.
+    """
+    lost = carry_round(color, limb, unseen, level)
+    if len(lost):
+        return lost
+    capped = (np.abs(limb.anatomy.normal[unseen] @ level) - ROUND[0]) / (ROUND[1] - ROUND[0])
+    caps, share = unseen[capped > 0], np.clip(capped[capped > 0], 0.0, 1.0)[:, None]
+    carried = color[caps]
+    borrow(color, caps, symmetry_offers(limb, caps), limb.anatomy.position)
+    color[caps] = share * color[caps] + (1 - share) * carried
+    return lost
 
 
 def _fill_hair(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> np.ndarray:
@@ -133,11 +156,22 @@ def _fill_bare(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> None:
     if len(places):
         color[unseen] = blended(position[unseen], places, color[np.concatenate([own, other])])
     else:
-        color[unseen] = _typical(color, limb)
+        color[unseen] = _like_the_next(color, limb, unseen)
+
+
+def _like_the_next(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> np.ndarray:
+    """Colours [U, 3] for a limb the photo does not show at all: those of the one it grows from; of hands the face's."""
+    name = limb.name
+    while name in GROWS_FROM:
+        name = GROWS_FROM[name]
+        own = limb.anatomy.limb == LIMB_NAMES.index(name)
+        if (own & limb.evidence.known).any():
+            return blended(limb.anatomy.position[unseen], limb.anatomy.position[own], color[own])
+    return np.broadcast_to(_typical(color, limb), (len(unseen), 3))
 
 
 def _typical(color: np.ndarray, limb: Limb) -> np.ndarray:
-    """A palette colour for a limb the photo does not show at all: hands like the face, the rest like the clothes."""
+    """A palette colour [3]: of hands like the face, of the rest like the clothes."""
     known, face = limb.evidence.known, limb.anatomy.face
     lenders = known & (face if limb.name.endswith("hand") else ~face)
     lenders = lenders if lenders.any() else known

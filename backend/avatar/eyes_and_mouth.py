@@ -20,7 +20,9 @@ IRIS, WHITE = np.array([0.18, 0.13, 0.10]), np.array([0.82, 0.80, 0.78])
 IRIS_ANGLE, WHITE_ANGLE = 0.45, 0.75
 """Radians from the eye's axis: where an unseen iris ends, and beyond which all is white."""
 FEWEST_SEEN = 4
-"""Texels of an eye below which it counts as unseen."""
+"""Texels of an eye, or of a mouth's inside, below which it counts as unseen."""
+TEETH = {"upper_teeth": 1.0, "lower_teeth": 0.85}
+"""How bright they are beside the brightest that a smile shows: the lower ones lie in the shadow of the lip."""
 
 
 def fill_eye(color: np.ndarray, known: np.ndarray, anatomy: Anatomy, eye: str, joints: np.ndarray) -> None:
@@ -44,8 +46,18 @@ def fill_eye(color: np.ndarray, known: np.ndarray, anatomy: Anatomy, eye: str, j
 
 
 def paint_mouth(color: np.ndarray, known: np.ndarray, anatomy: Anatomy) -> None:
-    """Teeth, tongue and lining that the photo hides, as bright as the person's skin is in this light."""
+    """Teeth, tongue and lining that the photo hides, as bright as the person's skin is in this light.
+
+    A smile shows teeth, wherever the fit has them: the others are as bright, or a turned head would lose half of them.
+    """
     face = known & anatomy.face & (anatomy.part == "skin")
-    light = 1.0 if not face.any() else float(np.clip(np.median(color[face].mean(1)) / SKIN_LUMA, 0.6, 1.15))
-    for part, paint in MOUTH.items():
-        color[(anatomy.part == part) & ~known] = paint * light
+    skin = float(np.median(color[face].mean(1))) if face.any() else SKIN_LUMA
+    light = float(np.clip(skin / SKIN_LUMA, 0.6, 1.15))
+    paint = {part: tint * light for part, tint in MOUTH.items()}
+    seen = color[known & np.isin(anatomy.part, list(MOUTH))]
+    if len(seen) >= FEWEST_SEEN:
+        brightest = np.percentile(seen, 85, axis=0)
+        if brightest.mean() > skin:
+            paint |= {part: brightest * share for part, share in TEETH.items()}
+    for part, tint in paint.items():
+        color[(anatomy.part == part) & ~known] = tint

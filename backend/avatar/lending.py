@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from backend.avatar.anatomy import Anatomy
+from backend.avatar.folds import folds
 from backend.avatar.limbs import BONES, LIMB_NAMES, Bone, mirrored, twin
 from backend.avatar.pattern import level_direction, usual_colors
 from backend.avatar.projection import Evidence
@@ -31,6 +32,12 @@ ALONG_PATTERN = 10.0
 """Metres across a round pattern's planes of equal height count this much more than metres within them."""
 COPIED = 0.1
 """Metres from what is seen within which the round pattern of a trunk or leg is copied."""
+DARK = 0.02
+"""Added to brightnesses whose ratio counts."""
+DEEPEST = 0.15
+"""Largest variation of cloth in its folds (standard deviation of log brightness) that is copied."""
+DEVIATION = 1.4826
+"""Standard deviations in a median deviation, of normally distributed values: a pattern's edges do not count."""
 TILT_DOUBT = 0.02
 """Metres of height, per metre round the limb, by which the planes of a round pattern may miss (standard deviation)."""
 NORMAL = ((-2.857, 0.0113), (-1.356, 0.2221), (0.0, 0.5333), (1.356, 0.2221), (2.857, 0.0113))
@@ -137,7 +144,8 @@ def carry_round(color: np.ndarray, limb: Limb, unseen: np.ndarray, level: np.nda
     """Give texels `unseen` [U] the colour seen at their height of a round pattern, in place in `color` [M, 3].
 
     Near what is seen it is copied; on the backs of trunk and legs, far from it, it is the usual colour at that height,
-    whatever is pinned to the chest. Sleeves are slim, and turn. Returns the texel ids that nobody could lend to.
+    whatever is pinned to the chest, in folds of its own. Sleeves are slim, and turn. Returns the texel ids that nobody
+    could lend to.
     """
     seen = np.flatnonzero(limb.members & limb.evidence.known & (limb.evidence.facing > PLAINLY))
     cloth = limb.lender[seen]
@@ -149,10 +157,26 @@ def carry_round(color: np.ndarray, limb: Limb, unseen: np.ndarray, level: np.nda
     distance, copied = _copies(offer, position, color)
     if CUT.get(limb.name.partition("_")[2]) != SLEEVE:
         near = np.exp(-((distance / COPIED) ** 2))[:, None]
-        usual = usual_colors(position[seen] @ level, color[seen], cloth, position[unseen] @ level)
-        copied = near * copied + (1 - near) * usual
+        copied = near * copied + (1 - near) * _usual_cloth(color, limb, unseen, seen, cloth, level)
     color[unseen] = copied
     return unseen[:0]
+
+
+def _usual_cloth(
+    color: np.ndarray,  # [M, 3]
+    limb: Limb,
+    unseen: np.ndarray,  # [U] texel ids
+    seen: np.ndarray,  # [D] texel ids
+    cloth: np.ndarray,  # [D] bool
+    level: np.ndarray,  # [3] unit
+) -> np.ndarray:  # [U, 3]
+    """The usual colour at each height, with folds as deep as those that are seen: without them it looks painted."""
+    height, ids = limb.anatomy.position @ level, np.concatenate([unseen, seen[cloth]])
+    usual = usual_colors(height[seen], color[seen], cloth, height[ids])
+    lighter = np.log((color[seen[cloth]].mean(1) + DARK) / (usual[len(unseen) :].mean(1) + DARK))
+    deep = DEVIATION * float(np.median(np.abs(lighter)))
+    shade = np.exp(min(deep, DEEPEST) * folds(limb.anatomy.position[unseen], level))
+    return np.clip(usual[: len(unseen)] * shade[:, None], 0.0, 1.0)
 
 
 def symmetry_offers(limb: Limb, unseen: np.ndarray) -> list[Offer]:

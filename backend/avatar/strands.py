@@ -7,11 +7,11 @@ the head; what makes hair look like hair there is that it varies from lock to lo
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import map_coordinates
 from scipy.spatial import cKDTree
 
 from backend.avatar.blend import blended
 from backend.avatar.limbs import mirrored
+from backend.avatar.noise import smooth_noise
 
 BEHIND = 0.045
 """Metres from the middle between the ears back to where all is hair."""
@@ -27,7 +27,7 @@ WAVE = 0.006
 """Metres by which strands swerve."""
 STRAIGHT = 0.45
 """How far strands run down a head rather than lie as they please: 1 makes stripes, 0 lichen."""
-LONGER = 3.3
+LENGTHS = np.array([1.0, 1.0, 3.3])
 """How many times farther a shade holds down the head than across it."""
 LOCAL = 0.01
 """Metres of seen hair round a texel from which its shade is counted."""
@@ -89,12 +89,5 @@ def _strands(offset: np.ndarray) -> np.ndarray:
     across = beside * (np.median(radius) / radius) ** STRAIGHT
     down = offset[:, 1].max(initial=0.0) - offset[:, 1:2] + STRAIGHT * radius
     places = np.concatenate([across, down], axis=1)
-    places[:, :2] += WAVE * np.stack([_noise(places, 0.03, seed) for seed in (1, 2)], axis=1)
-    return np.sum([_noise(places, width, seed=3 + k) for k, width in enumerate(WIDTHS)], axis=0)
-
-
-def _noise(places: np.ndarray, width: float, seed: int) -> np.ndarray:
-    """Smooth noise [U] at `places` [U, 3] metres, which varies over `width` metres across, `LONGER` times that down."""
-    at = (places - places.min(0)).T / (width * np.array([[1.0], [1.0], [LONGER]]))
-    grid = np.random.default_rng(seed).standard_normal(np.ceil(at.max(1)).astype(int) + 2)
-    return map_coordinates(grid, at, order=1)
+    places[:, :2] += WAVE * np.stack([smooth_noise(places, 0.03 * LENGTHS, seed) for seed in (1, 2)], axis=1)
+    return np.sum([smooth_noise(places, width * LENGTHS, seed=3 + k) for k, width in enumerate(WIDTHS)], axis=0)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from backend.avatar.anatomy import anatomy
-from backend.avatar.completion import Pose, complete, seen_past_arms
+from backend.avatar.completion import ROUND, Pose, complete, lenders, seen_past_arms
 from backend.avatar.eyes_and_mouth import MOUTH
-from backend.avatar.lending import Offer, borrow
+from backend.avatar.lending import Limb, Offer, borrow, carry_round, symmetry_offers
 from backend.avatar.limbs import LIMB_NAMES, Bone, twin
 from backend.avatar.pattern import usual_colors
 from backend.avatar.projection import Evidence
@@ -93,6 +93,54 @@ def test_hands_that_are_nowhere_seen_look_like_the_face(front, parts, pose):
     hands = np.isin(parts.limb, [LIMB_NAMES.index("left_hand"), LIMB_NAMES.index("right_hand")])
     color = complete(seen(front.color, front.known & ~hands, front.facing), parts, pose)
     np.testing.assert_allclose(color[hands], np.broadcast_to(FACE, (hands.sum(), 3)), atol=0.02)
+
+
+def test_legs_that_are_nowhere_seen_go_on_from_the_trunk(front, parts, pose, palette):
+    legs = [name for name in LIMB_NAMES if name.endswith(("thigh", "shin"))]
+    unseen = skin_of(parts, face=False) & np.isin(parts.limb, [LIMB_NAMES.index(name) for name in legs])
+    color = complete(seen(front.color, front.known & ~unseen, front.facing), parts, pose)
+    trunk = palette[LIMB_NAMES.index("trunk")]
+    np.testing.assert_allclose(color[unseen], np.broadcast_to(trunk, (unseen.sum(), 3)), atol=0.03)
+
+
+@pytest.fixture(scope="module")
+def striped(front, parts, pose):
+    """Stripes on the trunk, seen from the front; the limb, its unseen texels and the stripes' colours everywhere."""
+    color = np.where(parts.position[:, 1:2] % 0.12 < 0.06, [0.2, 0.2, 0.5], [0.9, 0.9, 0.85])
+    evidence = seen(color, front.known, front.facing)
+    index = LIMB_NAMES.index("trunk")
+    trunk = Limb(index, False, evidence, lenders(evidence, parts, pose), parts, pose)
+    return trunk, np.flatnonzero(trunk.members & ~evidence.known), color
+
+
+def test_where_a_limb_is_capped_the_pattern_fades_into_copies(striped, monkeypatch):
+    """Stripes run round a trunk; over its shoulders nothing does."""
+    trunk, unseen, color = striped
+    level = trunk.bone.direction
+    monkeypatch.setattr(Limb, "level", lambda self, color: level if self.name == "trunk" else None)
+    carried, copied = color.copy(), color.copy()
+    carry_round(carried, trunk, unseen, level)
+    borrow(copied, unseen, symmetry_offers(trunk, unseen), trunk.anatomy.position)
+    filled = complete(trunk.evidence, trunk.anatomy, trunk.pose)
+    slope = np.abs(trunk.anatomy.normal[unseen] @ level)
+    side, cap = unseen[slope < ROUND[0]], unseen[slope > ROUND[1]]
+    np.testing.assert_array_equal(filled[side], carried[side])
+    np.testing.assert_allclose(filled[cap], copied[cap], atol=1e-9)
+    between = np.setdiff1d(unseen, np.concatenate([side, cap]))
+    low, high = np.minimum(carried, copied)[between], np.maximum(carried, copied)[between]
+    assert min(len(side), len(cap), len(between)) > 20
+    assert ((filled[between] >= low - 1e-9) & (filled[between] <= high + 1e-9)).all()
+
+
+@pytest.mark.parametrize(("depth", "least", "most"), [(0.0, 0.0, 0.01), (0.05, 0.02, 0.08), (0.5, 0.05, 0.16)])
+def test_a_back_is_about_as_creased_as_the_front(striped, depth, least, most):
+    """Even cloth stays even, and what is too deep for a fold is none."""
+    trunk, unseen, _ = striped
+    filled = 0.5 * np.exp(np.random.default_rng(0).normal(0, depth, (len(trunk.lender), 1))) * np.ones(3)
+    carry_round(filled, trunk, unseen, trunk.bone.direction)
+    back = unseen[trunk.evidence.facing[unseen] < -0.5]
+    folds = np.log(filled[back, 0])
+    assert len(back) > 100 and least <= np.median(np.abs(folds - np.median(folds))) <= most
 
 
 def test_a_neck_that_shows_some_skin_is_skin_all_round(front, parts, pose):
@@ -289,6 +337,18 @@ def test_teeth_that_the_photo_shows_keep_their_colour(front, parts, pose):
     color = complete(seen(white, front.known | smile, front.facing), parts, pose)
     np.testing.assert_array_equal(color[smile], white[smile])
     np.testing.assert_array_equal(color[parts.part == "tongue"], complete(front, parts, pose)[parts.part == "tongue"])
+
+
+def test_teeth_that_a_smile_does_not_show_are_about_as_bright_as_those_it_does(front, parts, pose):
+    teeth = np.isin(parts.part, ["upper_teeth", "lower_teeth"])
+    smile = (parts.part == "tongue") & (np.arange(len(teeth)) % 2 == 0)  # the fit may have something else there
+    white, shade = np.array([0.9, 0.9, 0.85]), 0.6 * FACE
+    shown, dark = (
+        complete(seen(np.where(smile[:, None], what, front.color), front.known | smile, front.facing), parts, pose)
+        for what in (white, shade)
+    )
+    assert (shown[teeth] > 0.8 * white).all() and (shown[teeth] <= white).all()
+    np.testing.assert_array_equal(dark[teeth], complete(front, parts, pose)[teeth])
 
 
 def test_the_lining_is_skin_inside_the_head(front, parts, wearer):
