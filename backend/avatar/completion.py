@@ -17,7 +17,7 @@ from backend.avatar.eyes_and_mouth import fill_eye, paint_mouth
 from backend.avatar.lending import PLAINLY, Limb, Pose, borrow, carry_round, symmetry_offers
 from backend.avatar.limbs import LIMB_NAMES, mirrored
 from backend.avatar.projection import Evidence
-from backend.avatar.recurring import met_among, recurring, skin_like
+from backend.avatar.recurring import recurring, skin_like
 from backend.avatar.strands import hair_colors, is_hair
 from shared.skeleton import JOINT_INDEX
 
@@ -27,10 +27,6 @@ BARELY_SEEN = 0.1
 """Share of a clothed limb that must be seen for it to lend: less is mostly the edge of something else."""
 FEW = 50
 """Fewer hair texels than this are not trusted to colour a scalp."""
-OVERHANG = 0.06
-"""Metres by which the outline of an arm may be wrong that lies before the body."""
-DOUBTFUL = 0.75
-"""Share of an arm, nearest to that outline, that may be doubted at most: the rest must tell what it wears."""
 GROWS_FROM = {
     "neck": "trunk",
     **{f"{side}_upper_arm": "trunk" for side in ("left", "right")},
@@ -40,6 +36,8 @@ GROWS_FROM = {
     **{f"{side}_foot": f"{side}_shin" for side in ("left", "right")},
 }
 """Clothed limb -> the one that its clothes go on from."""
+SKIN = 70
+"""Percentile of a face's colours that hands have: they have no lips, nostrils or lashes."""
 ROUND = (0.5, 0.8)
 """Cosines between a texel's normal and the pattern's direction from which the surface begins to cap the limb, and from
 which it does."""
@@ -68,22 +66,6 @@ def lenders(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
             enough = len(own) > BARELY_SEEN * limb.members.sum()
             lender[own] = enough & recurring(anatomy.position[own], evidence.color[own], limb.bone)
     return lender & ~_neckline(evidence, anatomy, lender) & ~_dark_hair(evidence, anatomy, lender)
-
-
-def seen_past_arms(evidence: Evidence, anatomy: Anatomy) -> np.ndarray:
-    """Texels [M] bool of arms that show what lies behind them: a badge on the chest, cut by the arm's outline.
-
-    No matte ends there, so the outline is the fit's guess: a colour met near it and not farther in is not the arm's.
-    """
-    past = np.zeros(len(evidence.known), dtype=bool)
-    for index in (LIMB_NAMES.index(name) for name in LIMB_NAMES if name.endswith("arm")):
-        arm = np.flatnonzero(evidence.visible & (anatomy.limb == index))
-        arm = arm[np.argsort(evidence.to_outline[arm])]
-        near = np.arange(len(arm)) < DOUBTFUL * len(arm)
-        doubtful = near & (evidence.to_outline[arm] < OVERHANG)
-        sure = arm[~doubtful & evidence.known[arm]]
-        past[arm[doubtful]] = ~met_among(evidence.color[arm[doubtful]], evidence.color[sure])
-    return past
 
 
 def _neckline(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.ndarray:
@@ -173,6 +155,8 @@ def _like_the_next(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> np.ndar
 def _typical(color: np.ndarray, limb: Limb) -> np.ndarray:
     """A palette colour [3]: of hands like the face, of the rest like the clothes."""
     known, face = limb.evidence.known, limb.anatomy.face
-    lenders = known & (face if limb.name.endswith("hand") else ~face)
+    is_hand = limb.name.endswith("hand")
+    lenders = known & (face if is_hand else ~face)
     lenders = lenders if lenders.any() else known
-    return np.median(color[lenders], axis=0) if lenders.any() else np.full(3, 0.5)
+    share = SKIN if is_hand else 50
+    return np.percentile(color[lenders], share, axis=0) if lenders.any() else np.full(3, 0.5)

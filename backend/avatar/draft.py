@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from backend.avatar.anatomy import Anatomy, anatomy
-from backend.avatar.completion import complete, seen_past_arms
+from backend.avatar.completion import complete
+from backend.avatar.doubt import guessed, mistaken, seen_past_arms, shown_past_arms, trust
 from backend.avatar.eyes_and_mouth import MOUTH
 from backend.avatar.lending import Pose
 from backend.avatar.light import GAMMA, Room
@@ -20,23 +21,11 @@ from backend.avatar.texels import SeenFaces, Texels, sample_texels
 from backend.body.model import BodyModel
 from backend.body.posing import PosedBody, ShapedBody
 from backend.raster.mesh import rasterize_mesh
-from backend.registration.confidence import LOW
 from backend.stages import Light, Observations, Registration
 from shared.camera import Camera
 
 ARM_BEGINS = 0.6
 """Share of an upper arm inside the photo from which the whole arm is shown."""
-FACE_RIM = 0.6
-"""Cosine to the view below which a face's skin is its rim: neither colours beside hair nor training's are trusted."""
-GRAZING = 0.6
-"""Cosine to the view below which a texel's colour in the photo is not trusted wholly."""
-BESIDE_AN_EDGE = 0.4
-"""How much it is trusted next to an edge, where pixels mix two surfaces."""
-GUESSED = {
-    **{f"{side}_hand": f"{side}_hand" for side in ("left", "right")},
-    **{f"{side}_forearm": f"{side}_arm" for side in ("left", "right")},
-}
-"""Limb -> the part of the fit without whose confidence nobody knows where it is."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +63,9 @@ def draft_avatar(
     texels = sample_texels(model, surface, texture, _seen_faces(surface, vertices, posed, registration))
     evidence = project_photo(observations, surface, texels, vertices, seen_hair(registration), registration.camera)
     parts = anatomy(model, surface, texels)
-    guessed = _guessed(parts, registration.confidence)
-    mistaken = guessed | _mistaken(parts, evidence) | seen_past_arms(evidence, parts)
-    evidence = replace(evidence, known=evidence.known & ~mistaken)
+    guesses, past = guessed(parts, registration.confidence), seen_past_arms(evidence, parts)
+    wrong = guesses | past | mistaken(parts, evidence)
+    evidence = replace(evidence, known=evidence.known & ~wrong | shown_past_arms(evidence, parts, past))
     room = Room.of(surface, torch.as_tensor(parts.position))
     light = _photo_light(room, parts, evidence, posed, registration.camera)
     lit = _lit(room, parts, evidence, posed, light)
@@ -87,8 +76,8 @@ def draft_avatar(
         limb=parts.limb,
         color=complete(bare, parts, _looked_at(shaped, posed, registration.camera)) * lit,
         bared=evidence.bared,
-        guessed=guessed,
-        trust=np.where(mistaken, 0.0, _trust(evidence, parts)),
+        guessed=guesses,
+        trust=np.where(wrong, 0.0, trust(evidence, parts)),
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         light=light,
         posed=posed,
@@ -107,35 +96,6 @@ def seen_hair(registration: Registration) -> np.ndarray:
     if registration.hair_pixels is None:
         return np.zeros((registration.camera.height, registration.camera.width), dtype=bool)
     return registration.hair_pixels
-
-
-def _guessed(parts: Anatomy, confidence: dict[str, float]) -> np.ndarray:
-    """Texels [M] bool of hands and forearms that the fit had to guess."""
-    guessed = [LIMB_NAMES.index(limb) for limb, part in GUESSED.items() if confidence.get(part, 1.0) < LOW]
-    return np.isin(parts.limb, guessed)
-
-
-def _mistaken(parts: Anatomy, evidence: Evidence) -> np.ndarray:
-    """Texels [M] bool that the photo shows something else at: lids, and what is under hair.
-
-    An open lid is a few texels between lash and crease; a blink would draw their shadow over the whole eye. Hair at
-    the side of a face hangs off it, and would stain the cheek when the head turns, and so would strands the clothes.
-    """
-    off_the_head = ~np.isin(parts.limb, [LIMB_NAMES.index("head"), len(LIMB_NAMES)])
-    behind_hair = evidence.hairline & parts.face & (evidence.facing < FACE_RIM)
-    behind_hair |= (evidence.hairline | evidence.hair) & off_the_head
-    return parts.lid | behind_hair
-
-
-def _trust(evidence: Evidence, parts: Anatomy) -> np.ndarray:
-    """How much the photo's colour of each texel [M] is its own: less where it is seen flat, or next to an edge.
-
-    At a face's rim training paints what hangs or lies beside it, in dots that look like dirt on a cheek.
-    """
-    facing = np.clip(evidence.facing / GRAZING, 0.0, 1.0)
-    rim = parts.face & (evidence.facing < FACE_RIM)
-    seen = np.where(evidence.known, facing, np.where(evidence.visible, np.minimum(facing, BESIDE_AN_EDGE), 0.0))
-    return np.where(rim, 0.0, seen)
 
 
 def _seen_faces(surface: Surface, vertices: np.ndarray, posed: PosedBody, registration: Registration) -> SeenFaces:

@@ -33,6 +33,7 @@ class Evidence:
     """The photo's word on M texels."""
 
     color: np.ndarray  # [M, 3] sRGB in [0, 1]; meaningless where not known
+    pixels: np.ndarray  # [M, 2] where it falls
     visible: np.ndarray  # [M] bool: in the photo, and nothing of the person stands before it
     bared: np.ndarray  # [M] bool: in the photo, and no other limb stands before it, or just beside that
     known: np.ndarray  # [M] bool: visible, and plainly enough to take the colour
@@ -69,6 +70,7 @@ def project_photo(
     limb = _limbs(surface)
     return Evidence(
         color=sample_image(observations.foreground / np.float32(255.0), pixels),
+        pixels=pixels,
         visible=visible,
         bared=(inside > 0) & ~_veiled(limb[texels.face], depth, np.append(limb, -1)[drawn.face], buffer, row, column),
         known=visible & trusted[row, column] & (facing > FACING),

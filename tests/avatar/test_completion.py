@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from backend.avatar.anatomy import anatomy
-from backend.avatar.completion import ROUND, Pose, complete, lenders, seen_past_arms
+from backend.avatar.completion import ROUND, Pose, complete, lenders
+from backend.avatar.doubt import ASKED, seen_past_arms, shown_past_arms
 from backend.avatar.eyes_and_mouth import MOUTH
 from backend.avatar.lending import Limb, Offer, borrow, carry_round, symmetry_offers
 from backend.avatar.limbs import LIMB_NAMES, Bone, twin
@@ -51,6 +52,7 @@ def front(surface, texels, parts, palette):
 def seen(color, known, facing):
     return Evidence(
         color=np.where(known[:, None], color, UNKNOWN),
+        pixels=np.zeros((len(known), 2)),
         visible=known,
         bared=known,
         known=known,
@@ -208,6 +210,24 @@ def test_what_shows_past_an_arms_outline_is_not_the_arms(front, parts):
     assert (strap & front.known).sum() > 5 and not past[strap | patch].any() and not past[~arm].any()
     assert past[arm & ~badge & front.known].mean() < 0.02
     assert not seen_past_arms(replace(front, color=color), parts).any()  # where nothing lies behind, the matte decides
+
+
+def test_a_chest_has_what_the_photo_shows_past_an_arms_outline(front, parts):
+    """An arm lies over some of the chest; on the left its texels show a badge, on the right they are sleeve."""
+    trunk, arm = (parts.limb == LIMB_NAMES.index(name) for name in ("trunk", "left_forearm"))
+    forearm, chest = np.flatnonzero(arm & front.known), np.flatnonzero(trunk & front.known)
+    under = np.random.default_rng(0).permutation(chest)[: len(forearm) // ASKED]
+    pixels = 1000 * parts.position[:, :2]
+    forearm = forearm[: len(under) * ASKED]
+    pixels[forearm] = pixels[np.repeat(under, ASKED)]
+    past = np.zeros(len(trunk), dtype=bool)
+    past[forearm] = pixels[forearm, 0] > 0
+    evidence = replace(front, pixels=pixels, bared=front.bared & ~trunk, visible=front.visible & ~trunk)
+    shown = shown_past_arms(evidence, parts, past)
+    left = pixels[under, 0] > 0
+    assert min(left.sum(), (~left).sum()) >= 5 and shown[under[left]].all() and not shown[under[~left]].any()
+    assert not shown[~trunk].any() and not shown[trunk & (front.facing < 0)].any()
+    assert not shown_past_arms(front, parts, past).any()  # nothing stands before the chest
 
 
 def test_an_open_collar_is_closed_behind(front, parts, pose):
