@@ -22,6 +22,7 @@ GUESSED = {
     **{f"{side}_forearm": f"{side}_arm" for side in ("left", "right")},
 }
 """Limb -> the part of the fit without whose confidence nobody knows where it is."""
+HANDS = [LIMB_NAMES.index(f"{side}_hand") for side in ("left", "right")]
 OVERHANG = 0.06
 """Metres by which the outline of an arm may be wrong that lies before the body."""
 ARMS = [LIMB_NAMES.index(name) for name in LIMB_NAMES if name.endswith("arm")]

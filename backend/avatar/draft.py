@@ -9,7 +9,7 @@ import torch
 
 from backend.avatar.anatomy import Anatomy, anatomy
 from backend.avatar.completion import complete
-from backend.avatar.doubt import guessed, mistaken, seen_past_arms, shown_past_arms, trust
+from backend.avatar.doubt import HANDS, guessed, mistaken, seen_past_arms, shown_past_arms, trust
 from backend.avatar.eyes_and_mouth import MOUTH
 from backend.avatar.lending import Pose
 from backend.avatar.light import GAMMA, Room
@@ -36,8 +36,9 @@ class Draft:
     texels: Texels
     limb: np.ndarray  # [M] int8, index into `limbs.LIMB_NAMES`, one more for the hair layer
     color: np.ndarray  # [M, 3] sRGB in [0, 1]
+    in_photo: np.ndarray  # [M, 3] the same for the photo's own view: what it shows there, whatever that is
     bared: np.ndarray  # [M] bool: what the photo shows there goes where the texel's limb goes
-    guessed: np.ndarray  # [M] bool: nobody knows where the texel's limb is, so the photo tells it nothing
+    guessed: np.ndarray  # [M] bool: hands of which nobody knows where they are, so the photo does not shape them
     trust: np.ndarray  # [M] in [0, 1]: how much the colour that it has in the photo is its own
     visibility: np.ndarray  # [M] in [0, 1]
     light: Light  # the photo's
@@ -70,13 +71,15 @@ def draft_avatar(
     light = _photo_light(room, parts, evidence, posed, registration.camera)
     lit = _lit(room, parts, evidence, posed, light)
     bare = replace(evidence, color=evidence.color / lit)  # copies are made of the cloth, not of the light on it
+    color = complete(bare, parts, _looked_at(shaped, posed, registration.camera)) * lit
     return Draft(
         surface=surface,
         texels=texels,
         limb=parts.limb,
-        color=complete(bare, parts, _looked_at(shaped, posed, registration.camera)) * lit,
+        color=color,
+        in_photo=np.where((evidence.visible & evidence.bared)[:, None], evidence.color, color),
         bared=evidence.bared,
-        guessed=guesses,
+        guessed=guesses & np.isin(parts.limb, HANDS),
         trust=np.where(wrong, 0.0, trust(evidence, parts)),
         visibility=np.ones(len(texels), np.float32) if show_unseen else _visibility(evidence.inside, parts.limb),
         light=light,

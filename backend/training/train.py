@@ -37,7 +37,7 @@ NEIGHBOURS = 4
 ALIKE_WITHIN = 0.035
 """Metres (standard deviation) over which offsets and sizes are made alike: what they mend are errors of pose and cloth,
 which vary over centimetres. Alike with the next texels only, they fit the photo's pixels instead."""
-LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 3e-2}
+LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 4e-2}
 REPAINTED = 0.2
 """How far, in sRGB, training may take a colour from its first one for other views than the photo's: what it paints
 beyond that shows something else, a lash or dark hair at a cheek's rim."""
@@ -112,10 +112,12 @@ def _parameters(
     log_scale = torch.log(SIGMA * spacing)
     offset = torch.zeros(len(spacing), 3)
     offset[:, 2] = -INSET * SIGMA * spacing[:, 0] - DILATED * pixel
-    rgb = torch.as_tensor(draft.color, dtype=torch.float32).clamp(0.01, 0.99).logit()
+    rgb, in_photo = (
+        torch.as_tensor(color, dtype=torch.float32).clamp(0.01, 0.99).logit() for color in (draft.color, draft.in_photo)
+    )
     told = (torch.as_tensor(which)[:, None] for which in (draft.bared, ~draft.guessed))
     fixed = (*told, offset, log_scale, rgb, spacing, _neighbours(draft, seed))
-    trained = (offset.clone(), log_scale.clone(), rgb.clone())
+    trained = (offset.clone(), log_scale.clone(), in_photo)
     return Parameters(*(x.to(device).requires_grad_() for x in trained), *(x.to(device) for x in fixed))
 
 
