@@ -38,7 +38,7 @@ class Draft:
     color: np.ndarray  # [M, 3] sRGB in [0, 1]
     in_photo: np.ndarray  # [M, 3] the same for the photo's own view: what it shows there, whatever that is
     bared: np.ndarray  # [M] bool: what the photo shows there goes where the texel's limb goes
-    guessed: np.ndarray  # [M] bool: hands of which nobody knows where they are, so the photo does not shape them
+    guessed: np.ndarray  # [M] bool: hands of which nobody knows where they are, so the photo does not move them
     trust: np.ndarray  # [M] in [0, 1]: how much the colour that it has in the photo is its own
     visibility: np.ndarray  # [M] in [0, 1]
     light: Light  # the photo's
@@ -77,7 +77,7 @@ def draft_avatar(
         texels=texels,
         limb=parts.limb,
         color=color,
-        in_photo=np.where((evidence.visible & evidence.bared)[:, None], evidence.color, color),
+        in_photo=np.where((wrong & evidence.visible & evidence.bared)[:, None], evidence.color, color),
         bared=evidence.bared,
         guessed=guesses & np.isin(parts.limb, HANDS),
         trust=np.where(wrong, 0.0, trust(evidence, parts)),

@@ -37,7 +37,7 @@ NEIGHBOURS = 4
 ALIKE_WITHIN = 0.035
 """Metres (standard deviation) over which offsets and sizes are made alike: what they mend are errors of pose and cloth,
 which vary over centimetres. Alike with the next texels only, they fit the photo's pixels instead."""
-LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 4e-2}
+LEARNING_RATES = {"offset": 2e-4, "log_scale": 1e-2, "rgb": 3e-2}
 REPAINTED = 0.2
 """How far, in sRGB, training may take a colour from its first one for other views than the photo's: what it paints
 beyond that shows something else, a lash or dark hair at a cheek's rim."""
@@ -66,7 +66,7 @@ class Parameters:
     log_scale: Tensor  # [N, 1]
     rgb: Tensor  # [N, 3] logits
     bared: Tensor  # [N, 1] bool: of these the photo tells the colour
-    shaped: Tensor  # [N, 1] bool: of these it tells the place and size
+    placed: Tensor  # [N, 1] bool: of these it tells the place
     first_offset: Tensor
     first_log_scale: Tensor
     first_rgb: Tensor
@@ -143,9 +143,9 @@ def _drawer(
         quats = quats_of(binding.pose(parameters.offset, transforms, expression)[1])
 
     def draw() -> Rendered:
-        offset = torch.where(parameters.shaped, parameters.offset, parameters.first_offset)
+        offset = torch.where(parameters.placed, parameters.offset, parameters.first_offset)
         means, _ = binding.pose(offset, transforms, expression)
-        scales = flat_scales(torch.where(parameters.shaped, parameters.log_scale, parameters.first_log_scale))
+        scales = flat_scales(parameters.log_scale)
         rgb = torch.where(parameters.bared, parameters.rgb, parameters.first_rgb)
         return rasterize(means, quats, scales, opacities, rgb.sigmoid(), target.camera, device.type)
 
