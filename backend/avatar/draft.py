@@ -65,7 +65,8 @@ def draft_avatar(
     evidence = project_photo(observations, surface, texels, vertices, seen_hair(registration), registration.camera)
     parts = anatomy(model, surface, texels)
     guesses, past = guessed(parts, registration.confidence), seen_past_arms(evidence, parts)
-    wrong = guesses | past | mistaken(parts, evidence)
+    elsewhere = guesses | past  # the photo shows somebody else's colour there, and they must hide in it
+    wrong = elsewhere | mistaken(parts, evidence)
     evidence = replace(evidence, known=evidence.known & ~wrong | shown_past_arms(evidence, parts, past))
     room = Room.of(surface, torch.as_tensor(parts.position))
     light = _photo_light(room, parts, evidence, posed, registration.camera)
@@ -77,7 +78,7 @@ def draft_avatar(
         texels=texels,
         limb=parts.limb,
         color=color,
-        in_photo=np.where((wrong & evidence.visible & evidence.bared)[:, None], evidence.color, color),
+        in_photo=np.where((elsewhere & evidence.visible & evidence.bared)[:, None], evidence.color, color),
         bared=evidence.bared,
         guessed=guesses & np.isin(parts.limb, HANDS),
         trust=np.where(wrong, 0.0, trust(evidence, parts)),
