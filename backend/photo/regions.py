@@ -12,8 +12,8 @@ from .crops import Box
 ARMS = ((11, 13), (13, 15), (12, 14), (14, 16))
 LEGS = ((23, 25), (25, 27), (24, 26), (26, 28))
 FEET = ((27, 29), (29, 31), (28, 30), (30, 32))
-GIRDLES = ((11, 12), (23, 24))
-TORSO = (*GIRDLES, (11, 23), (12, 24))
+GIRDLES, SIDES = ((11, 12), (23, 24)), ((11, 23), (12, 24))
+TORSO = (*GIRDLES, *SIDES)
 FINGERS = tuple((0 if k == 0 else base + k - 1, base + k) for base in (1, 5, 9, 13, 17) for k in range(4))
 TORSO_CORNERS = [11, 12, 24, 23]
 WAIST = 0.075
@@ -38,8 +38,7 @@ def skeleton(scene: Scene, radius: float = 0.025) -> np.ndarray:
     """The chosen person's bones, fingers and face as a mask [H, W] bool; `radius` of the limbs in torsos."""
     visible, shape, pixels = scene.confidence > 0.5, scene.prior.shape, radius * scene.torso
     mask = _bones(scene.body, (*ARMS, *LEGS, *GIRDLES), visible, pixels, shape)
-    if visible[TORSO_CORNERS].all():
-        cv2.polylines(mask, [_slim_torso(scene)], True, (1,), max(int(2 * pixels), 1))
+    mask |= _bones(_slimmed(scene.body), SIDES, visible, pixels, shape)
     mask |= _bones(scene.body, FEET, visible, 0.4 * pixels, shape)
     for hand in scene.hands:
         mask |= _bones(hand, FINGERS, np.ones(21, bool), 0.3 * pixels, shape)
@@ -55,14 +54,15 @@ def gaps(scene: Scene) -> np.ndarray:
     core = _bones(scene.body, ARMS, visible, 0.05 * torso, shape)
     core |= _bones(scene.body, LEGS, visible, 0.15 * torso, shape)
     if visible[TORSO_CORNERS].all():
-        cv2.fillConvexPoly(core, _slim_torso(scene), (1,))
+        cv2.fillConvexPoly(core, np.round(_slimmed(scene.body)[TORSO_CORNERS]).astype(np.int32), (1,))
     return (beside & ~core).astype(bool)
 
 
-def _slim_torso(scene: Scene) -> np.ndarray:
-    """Corners [4, 2] int32 between which all is torso."""
-    corners = scene.body[TORSO_CORNERS]
-    return np.round(corners + WAIST * (corners[[1, 0, 3, 2]] - corners)).astype(np.int32)
+def _slimmed(body: np.ndarray) -> np.ndarray:
+    """The landmarks `body` [33, 2] with the torso's corners drawn in as far as a waist may be slimmer."""
+    slim = body.copy()
+    slim[TORSO_CORNERS] += WAIST * (body[[12, 11, 23, 24]] - body[TORSO_CORNERS])
+    return slim
 
 
 def other_people(scene: Scene) -> np.ndarray:

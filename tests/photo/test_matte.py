@@ -59,6 +59,13 @@ def test_a_waist_may_be_slimmer_than_the_line_from_shoulder_to_hip(drawn):
     assert sure[130, 119] and not sure[130, 123:140].any() and sure[78, 75:125].all()
 
 
+def test_the_side_that_is_seen_is_sure_when_the_other_hip_is_not(drawn):
+    confidence = drawn[0].confidence.copy()
+    confidence[24] = 0
+    sure = skeleton(replace(drawn[0], confidence=confidence))
+    assert skeleton(drawn[0])[130, 83] and sure[130, 119] and not sure[130, 83:110].any()
+
+
 def test_gap_is_cut_before_a_wall_in_about_the_mixed_colour_of_the_stripes(drawn):
     """The edges of stripes, half the one and half the other colour, look like the wall."""
     scene, alpha = drawn
