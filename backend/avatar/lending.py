@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from backend.avatar.anatomy import Anatomy
-from backend.avatar.folds import folds
+from backend.avatar.folds import depth, folds
 from backend.avatar.limbs import BONES, LIMB_NAMES, Bone, mirrored, twin
 from backend.avatar.pattern import level_direction, usual_colors
 from backend.avatar.projection import Evidence
@@ -32,12 +32,6 @@ ALONG_PATTERN = 10.0
 """Metres across a round pattern's planes of equal height count this much more than metres within them."""
 COPIED = 0.1
 """Metres from what is seen within which the round pattern of a trunk or leg is copied."""
-DARK = 0.02
-"""Added to brightnesses whose ratio counts."""
-DEEPEST = 0.15
-"""Largest variation of cloth in its folds (standard deviation of log brightness) that is copied."""
-DEVIATION = 1.4826
-"""Standard deviations in a median deviation, of normally distributed values: a pattern's edges do not count."""
 TILT_DOUBT = 0.02
 """Metres of height, per metre round the limb, by which the planes of a round pattern may miss (standard deviation)."""
 NORMAL = ((-2.857, 0.0113), (-1.356, 0.2221), (0.0, 0.5333), (1.356, 0.2221), (2.857, 0.0113))
@@ -173,10 +167,8 @@ def _usual_cloth(
     """The usual colour at each height, with folds as deep as those that are seen: without them it looks painted."""
     height, ids = limb.anatomy.position @ level, np.concatenate([unseen, seen[cloth]])
     usual = usual_colors(height[seen], color[seen], cloth, height[ids])
-    lighter = np.log((color[seen[cloth]].mean(1) + DARK) / (usual[len(unseen) :].mean(1) + DARK))
-    deep = DEVIATION * float(np.median(np.abs(lighter)))
-    shade = np.exp(min(deep, DEEPEST) * folds(limb.anatomy.position[unseen], level))
-    return np.clip(usual[: len(unseen)] * shade[:, None], 0.0, 1.0)
+    shade = depth(color[seen[cloth]], usual[len(unseen) :]) * folds(limb.anatomy.position[unseen], level)
+    return np.clip(usual[: len(unseen)] * np.exp(shade)[:, None], 0.0, 1.0)
 
 
 def symmetry_offers(limb: Limb, unseen: np.ndarray) -> list[Offer]:

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from backend.avatar.blend import blended
 from backend.avatar.limbs import mirrored
-from backend.avatar.noise import smooth_noise
+from backend.avatar.noise import log_brightness, smooth_noise
 
 BEHIND = 0.045
 """Metres from the middle between the ears back to where all is hair."""
@@ -77,7 +77,7 @@ def _over_the_hairline(query: np.ndarray, hair: np.ndarray, centre: np.ndarray) 
 
 def _variation(donors: np.ndarray, color: np.ndarray) -> float:
     """Standard deviation of log brightness among seen hair within `LOCAL` of each other."""
-    shade = np.log(color.mean(1) + 0.02)
+    shade = log_brightness(color)
     near = cKDTree(donors).query_ball_point(donors[:: max(1, len(donors) // PROBES)], LOCAL)
     return min(float(np.median([shade[ids].std() for ids in near])), STRONGEST)
 
