@@ -10,6 +10,7 @@ from pathlib import Path
 from backend.service.crash_points import crash_point
 from backend.service.disk import telling_disk_full
 from backend.service.journal import Journal
+from backend.service.orders import photo_of
 from backend.service.sessions import Session
 from shared.wire import limits
 from shared.wire.codec import Envelope
@@ -19,7 +20,10 @@ from shared.wire.schema import Message
 
 
 class Assets:
-    """The folder `assets`. An owner sees only what it uploaded itself."""
+    """The folder `assets`. An owner sees only what it uploaded itself.
+
+    What no job of its owner uses takes bounded room: the oldest such upload goes when there are too many of them.
+    """
 
     def __init__(self, data: Path, journal: Journal) -> None:
         self._folder, self._journal = data / "assets", journal
@@ -36,6 +40,8 @@ class Assets:
         data = envelope.buffers["data"].tobytes() if "data" in envelope.buffers else b""
         digest = self._digests.pop(partial, None) or _Digest.of(partial)
         if len(data) and put.offset == digest.size:
+            if not digest.size:
+                self._make_room(session.owner)
             with telling_disk_full(partial, len(data)), partial.open("ab") as file:
                 file.write(data)
             digest.add(data)
@@ -63,10 +69,29 @@ class Assets:
             (self._folder / sha256).unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Remove uploads that nobody went on with for a day."""
+        """Remove uploads that nobody went on with for a day, and what a crash left without an owner."""
         for partial in self._folder.glob(".*.part"):
             if time.time() - partial.stat().st_mtime > limits.UPLOAD_KEPT_S:
                 partial.unlink()
+        for whole in self._folder.glob("[0-9a-f]" * 64):
+            if not self._journal.asset_is_owned(whole.name):
+                whole.unlink()
+
+    def _make_room(self, owner: str) -> None:
+        """For one more upload that no job uses yet. One under way is touched with each chunk, and so among the last."""
+        partials = list(self._folder.glob(f".*.{_mark(owner)}.part"))
+        whole = self._journal.assets_of(owner)
+        if len(partials) + len(whole) < limits.SPARE_UPLOADS:
+            return  # without a look at the jobs
+        used = {photo_of(job) for job in self._journal.jobs_of(owner)}
+        spare = [*partials, *(self._folder / sha256 for sha256 in whole if sha256 not in used)]
+        spare.sort(key=lambda path: path.stat().st_mtime)
+        for oldest in spare[: max(0, len(spare) + 1 - limits.SPARE_UPLOADS)]:
+            if oldest in partials:
+                self._digests.pop(oldest, None)
+                oldest.unlink()
+            else:
+                self.drop(owner, oldest.name)
 
     def _finish(self, owner: str, put: AssetPut, partial: Path) -> None:
         if self._digests.pop(partial).hexdigest() != put.sha256:
@@ -80,8 +105,12 @@ class Assets:
         self._journal.put_asset(owner, put.sha256)
 
     def _partial(self, owner: str, sha256: str) -> Path:
-        whose = hashlib.sha256(owner.encode()).hexdigest()[:16]
-        return self._folder / f".{sha256}.{whose}.part"
+        return self._folder / f".{sha256}.{_mark(owner)}.part"
+
+
+def _mark(owner: str) -> str:
+    """Stands for an owner in the name of a file."""
+    return hashlib.sha256(owner.encode()).hexdigest()[:16]
 
 
 class _Digest:

@@ -225,6 +225,10 @@ class Journal:
         row = self._db.execute("SELECT 1 FROM assets WHERE owner = ? AND sha256 = ?", (owner, sha256)).fetchone()
         return row is not None
 
+    def assets_of(self, owner: str) -> list[str]:
+        """SHA-256 of all that this owner uploaded."""
+        return [sha256 for (sha256,) in self._db.execute("SELECT sha256 FROM assets WHERE owner = ?", (owner,))]
+
     def drop_asset(self, owner: str, sha256: str) -> None:
         """Forget that."""
         with self._transaction() as db:

@@ -60,6 +60,7 @@ IMPORT_HEADER_BYTES = 1 << 20  # avatar.json, and the start of the Gaussians
 GAUSSIANS = 2_000_000  # of one avatar
 UPLOADS = 64  # under way whose digests are kept
 UPLOAD_KEPT_S = 24 * 3600.0  # without another chunk
+SPARE_UPLOADS = 64  # of one owner that no job uses: so many photos may come before their jobs
 LOG_FILE_BYTES = 1 << 20  # then the next file is begun
 
 # What a client may have

@@ -164,15 +164,3 @@ def test_an_upload_goes_on_where_it_stopped_and_a_wrong_hash_is_refused(server, 
         client.call(AssetPut(wrong, 10), {"data": data[:10]})
     assert told.value.code == "wrong_hash"
     assert client.call(AssetPut(wrong, 10)).message.offset == 0
-
-
-@pytest.mark.limits("UPLOADS")
-def test_more_uploads_at_once_than_digests_are_kept_all_arrive_whole(client):
-    photos = [f"{number:04d}".encode() * 8 for number in range(limits.UPLOADS + 1)]
-    names = [hashlib.sha256(photo).hexdigest() for photo in photos]
-    for half in (slice(0, 16), slice(16, 32)):  # the first one's digest is gone when its second half comes
-        for name, photo in zip(names, photos, strict=True):
-            have = client.call(
-                AssetPut(name, len(photo), half.start), {"data": np.frombuffer(photo[half], np.uint8)}
-            ).message
-            assert have.offset == half.stop

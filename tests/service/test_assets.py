@@ -1,0 +1,130 @@
+"""Uploads as the service keeps them: how many, for how long, and over restarts."""
+
+import hashlib
+import os
+import time
+
+import numpy as np
+import pytest
+
+from backend.service.assets import Assets
+from backend.service.journal import Job, Journal
+from backend.service.orders import packed
+from backend.service.sessions import Session
+from shared.wire import calls, limits
+from shared.wire.codec import Envelope
+from shared.wire.errors import WireError
+from shared.wire.messages import AssetPut, JobInfo, JobSubmit
+
+
+def photo(number):
+    """Eight bytes."""
+    return f"{number:08d}".encode()
+
+
+def name_of(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+class Store:
+    """The assets of a data folder, and how clients fill them."""
+
+    def __init__(self, data):
+        self.data, self.age = data, 10_000
+        self.restart()
+
+    def restart(self):
+        self.journal = Journal(self.data / "journal.sqlite")
+        self.assets = Assets(self.data, self.journal)
+        self.assets.sweep()
+
+    def put(self, data, first=0, last=8, owner="ada"):
+        """A part of an upload; later ones are younger. Returns how far it is now."""
+        chunk = {"data": np.frombuffer(data[first:last], "u1")} if last > first else {}
+        put = AssetPut(name_of(data), len(data), first)
+        offset = self.assets.put(Session("s", owner, True, b"", 0.0), Envelope(put, chunk)).offset
+        self.age -= 1
+        for path in self.data.glob(f"assets/*{name_of(data)}*"):
+            os.utime(path, times=(time.time() - self.age,) * 2)
+        return offset
+
+    def held(self, data, owner="ada"):
+        """How much of an upload is there."""
+        return self.put(data, 0, 0, owner)
+
+    def use(self, data, owner="ada"):
+        """A job for a photo."""
+        info = JobInfo(calls.new_id(), "build", "", "finished", 0.0, last_event=1)
+        self.journal.add(Job(info, owner, "", packed(JobSubmit(info.job, "build", name_of(data)), {})))
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path)
+
+
+@pytest.mark.limits("UPLOADS")
+def test_more_uploads_at_once_than_digests_are_kept_all_arrive_whole(store):
+    photos = [(photo(number), f"owner {number % 2}") for number in range(limits.UPLOADS + 1)]
+    for first, last in ((0, 4), (4, 8)):  # the first one's digest is gone when its second half comes
+        for data, owner in photos:
+            assert store.put(data, first, last, owner) == last
+
+
+@pytest.mark.limits("SPARE_UPLOADS")
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("begun", [slice(0, 0), slice(0, 4), slice(3, 60)])
+def test_of_the_uploads_that_no_job_uses_the_newest_stay(store, begun, restarted):
+    spare = [photo(number) for number in range(limits.SPARE_UPLOADS)]
+    used, anothers = photo(1000), photo(0)
+    store.put(used)
+    store.use(used)
+    store.put(anothers, owner="bob")
+    for data in spare:
+        store.put(data, 0, 4 if data in spare[begun] else 8)
+    if restarted:
+        store.restart()
+    held = [store.held(data) for data in spare]
+    assert held == [4 if data in spare[begun] else 8 for data in spare]
+    store.put(photo(1001), 0, 1)
+    assert [store.held(data) for data in spare] == [0, *held[1:]]
+    assert store.held(used) == store.held(anothers, "bob") == 8
+    assert store.put(photo(1001), 1, 8) == 8  # and going on with one takes nothing from the others
+    assert [store.held(data) for data in spare] == [0, *held[1:]]
+
+
+def test_an_upload_under_way_outlives_older_ones_and_one_that_made_room_begins_anew(store):
+    under_way, left = photo(1000), photo(1001)
+    store.put(under_way, 0, 1)
+    store.put(left, 0, 2)
+    for number in range(limits.SPARE_UPLOADS - 2):
+        store.put(photo(number))
+    store.put(under_way, 1, 2)
+    store.put(photo(1002))
+    assert store.held(under_way) == 2
+    assert store.put(left, 2, 8) == 0
+    assert store.put(left) == 8 and (store.data / "assets" / name_of(left)).read_bytes() == left
+
+
+def test_an_upload_that_made_room_is_not_taken_for_a_job(store):
+    for number in range(limits.SPARE_UPLOADS + 1):
+        store.put(photo(number))
+    store.assets.path("ada", name_of(photo(1)))
+    with pytest.raises(WireError, match="Upload it first"):
+        store.assets.path("ada", name_of(photo(0)))
+    assert len(list((store.data / "assets").iterdir())) == limits.SPARE_UPLOADS
+
+
+def test_a_photo_that_a_crash_left_without_an_owner_goes_at_the_next_start(store):
+    store.put(photo(0))
+    orphan = store.data / "assets" / name_of(photo(1))
+    orphan.write_bytes(photo(1))
+    store.restart()
+    assert not orphan.exists() and store.held(photo(0)) == 8
+
+
+def test_a_client_that_uploads_without_end_fills_no_disk(server):
+    with server.connect() as client:
+        names = [calls.upload(client, photo(number)) for number in range(limits.SPARE_UPLOADS + 1)]
+    kept = {path.name for path in (server.data / "assets").iterdir()}
+    assert len(kept) == limits.SPARE_UPLOADS and kept < set(names) and names[-1] in kept
