@@ -56,7 +56,8 @@ class Link:
         self._lock = threading.Lock()
         self._socket = _dealer(zmq.Context(), contact)
         self._socket.connect(endpoint)
-        threading.Thread(target=self._listen, name="link", daemon=True).start()
+        descriptor = int(self._socket.get(zmq.FD))
+        threading.Thread(target=self._listen, args=(descriptor,), name="link", daemon=True).start()
 
     def work(self) -> Iterator[Envelope]:
         """What the server asks for, one after the other, for ever: `WorkStop` ends the process."""
@@ -73,9 +74,9 @@ class Link:
         """Whether the server wants the job stopped."""
         return job in self._cancelled
 
-    def _listen(self) -> None:
+    def _listen(self, descriptor: int) -> None:
         poller = zmq.Poller()
-        poller.register(self._socket.get(zmq.FD), zmq.POLLIN)
+        poller.register(descriptor, zmq.POLLIN)
         while True:
             with self._lock:
                 self._take_in()

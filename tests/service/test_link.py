@@ -1,10 +1,13 @@
 """A worker's link to its server, used by two threads at once."""
 
+import socket
 import sys
+import threading
 import time
 import uuid
 
 import pytest
+import zmq
 
 from backend.service.link import Contact, Link
 from backend.service.work import WorkCancel, WorkClose, WorkMemory, WorkPing, WorkPong, WorkReady
@@ -60,6 +63,43 @@ def test_what_comes_in_the_moment_of_an_answer_is_not_left_until_something_else_
         worker.send(WorkPing())
         came = [worker.receive(timeout_s=20.0).message for _ in range(2)]
         assert WorkPong() in came and WorkMemory(number, 1) in came
+
+
+class Shared:
+    """In the place of the link's socket: always worth a look, and who sends stays until another thread comes too."""
+
+    def __init__(self):
+        self.users, self.met = threading.Semaphore(1), threading.Event()
+        self.near, self.far = socket.socketpair()
+        self.near.send(b"!")
+
+    def connect(self, endpoint):
+        """Nowhere."""
+
+    def get(self, option):
+        self.use(0.0)
+        return self.far.fileno() if option == zmq.FD else 0
+
+    def send(self, data):
+        self.use(0.2)
+
+    def use(self, seconds):
+        if self.users.acquire(blocking=False):
+            self.met.wait(seconds)
+            self.users.release()
+        else:
+            self.met.set()
+
+
+def test_two_threads_never_use_the_socket_at_once(monkeypatch):
+    """It is not safe for threads: two of them in it end the process, some day."""
+    shared = Shared()
+    monkeypatch.setattr("backend.service.link._dealer", lambda context, contact: shared)
+    link = Link("", None)
+    for number in range(3):
+        link.send(WorkMemory(number, 0))
+    shared.far.recv(1)  # and the thread that listens rests for ever
+    assert not shared.met.is_set()
 
 
 if __name__ == "__main__":
