@@ -39,6 +39,7 @@ class _Import:
 
     session: Session
     envelope: Envelope
+    source: str  # what is copied
     folder: Path  # the copy
     until: float
     info: AvatarInfo | None = None  # it is not copied yet
@@ -62,6 +63,7 @@ class AvatarDesk:
         self._journal, self._library, self._sessions, self._pool = journal, library, sessions, pool
         self._background, self._reply, self._refuse, self._now = background, reply, refuse, now
         self._imports: dict[str, _Import] = {}
+        self._late: list[str] = []  # folders whose copying nobody waits for any more, and which has not ended
         self._wanted: set[str] = set()  # to be opened
         self._opening: dict[str, tuple[Worker, float]] = {}  # who opens it, and until when
 
@@ -127,17 +129,24 @@ class AvatarDesk:
             raise WireError("conflict", "This id is taken. Take a new one.", "avatar")
         if trouble := self._pool.trouble("render"):
             raise WireError("failed", trouble, retryable=True)
+        if self._late:
+            words = f"The server still reads {self._late[0]}: that drive is slow, or hangs."
+            raise WireError("busy", f"{words} Look after it, or restart the server, then try again.", retryable=True)
         target = self._library.folder(f".{asked.avatar}.partial")
-        found = self._imports[asked.avatar] = _Import(session, envelope, target, self._now() + limits.OPEN_S)
+        found = self._imports[asked.avatar] = _Import(
+            session, envelope, asked.folder, target, self._now() + limits.OPEN_S
+        )
         self._background.run(
             lambda: copied(Path(asked.folder), target, asked.avatar, asked.name),
             lambda info: self._copied(asked.avatar, found, info),
             lambda error: self._copied(asked.avatar, found, error),
+            "imports",
         )
         return None
 
     def _copied(self, avatar: str, found: _Import, outcome: AvatarInfo | Exception) -> None:
         if self._imports.get(avatar) is not found:  # it took too long, and its client was told so
+            self._late.remove(found.source)
             shutil.rmtree(found.folder, ignore_errors=True)
         elif isinstance(outcome, Exception):
             self._drop_import(avatar, outcome)
@@ -157,14 +166,20 @@ class AvatarDesk:
                 self._pool.give_up(worker, f"an avatar did not open within {limits.OPEN_S:.0f} s")
         for avatar, found in list(self._imports.items()):
             if found.worker is None and self._now() > found.until:
-                what = "Copying this folder" if found.info is None else "Starting a worker that looks at this folder"
-                words = f"{what} took more than {limits.OPEN_S:.0f} s. Try again, or copy it to a faster disk."
-                self._drop_import(avatar, WireError("timeout", words, retryable=True))
+                self._give_up(avatar, found)
         if self._sessions.unused_for() > limits.UNUSED_S:
             self._sessions.note_use()
             for worker in self._pool.workers("render"):
                 if worker.memory.avatars:
                     self._pool.send(worker, WorkClose())
+
+    def _give_up(self, avatar: str, found: _Import) -> None:
+        what = "Starting a worker that looks at this folder"
+        if found.info is None:
+            what = "Copying this folder, and those before it,"
+            self._late.append(found.source)
+        words = f"{what} took more than {limits.OPEN_S:.0f} s. Try again, or copy it to a faster disk."
+        self._drop_import(avatar, WireError("timeout", words, retryable=True))
 
     def memory_changed(self, worker: Worker) -> None:
         """A worker is ready, or told what it has open: an import among it is good."""

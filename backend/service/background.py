@@ -3,26 +3,37 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from shared.wire.link import Waker
 
 T = TypeVar("T")
+Task = Callable[[], None]
 
-
-LANES = ("files", "frames")
-"""A frame does not wait until a folder is copied."""
+LANES = ("files", "frames", "imports")
+"""A frame does not wait until a file is hashed, and only imports, which read anywhere, wait for a drive that hangs."""
 
 
 class Background:
-    """A thread for each lane, one task after the other; what is done with a result is done by the loop, in order."""
+    """A thread for each lane, one task after the other; what is done with a result is done by the loop, in order.
+
+    Nobody can end a thread that hangs in a system call: it does not keep the process from ending.
+    """
 
     def __init__(self) -> None:
-        self._executors = {lane: ThreadPoolExecutor(1, lane) for lane in LANES}
-        self._done: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._tasks: dict[str, queue.SimpleQueue[Task]] = {lane: queue.SimpleQueue() for lane in LANES}
+        self._done: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._closing = False
         self.waker = Waker()
+        self._threads = [
+            threading.Thread(target=self._serve, args=(tasks,), name=lane, daemon=True)
+            for lane, tasks in self._tasks.items()
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def run(
         self,
@@ -33,16 +44,19 @@ class Background:
     ) -> None:
         """Let the thread do `work`; the loop later calls `then` with its result, or `failed`."""
 
-        def finish(future: Future[T]) -> None:
-            error = future.exception()
-            if error is None:
-                result = future.result()
-                self._done.put(lambda: then(result))
-            elif isinstance(error, Exception):
-                self._done.put(lambda: failed(error))
+        def task() -> None:
+            try:
+                done = partial(then, work())
+            except Exception as error:
+                done = partial(failed, error)
+            self._done.put(done)
             self.waker.wake()
 
-        self._executors[lane].submit(work).add_done_callback(finish)
+        self._tasks[lane].put(task)
+
+    def _serve(self, tasks: queue.SimpleQueue[Task]) -> None:
+        while not self._closing:
+            tasks.get()()
 
     def collect(self) -> None:
         """In the loop: deal with everything that is done."""
@@ -50,10 +64,13 @@ class Background:
         while not self._done.empty():
             self._done.get()()
 
-    def close(self) -> None:
-        """Finish the tasks that run, drop those that wait."""
-        for executor in self._executors.values():
-            executor.shutdown(cancel_futures=True)
+    def close(self, seconds: float) -> None:
+        """Finish the tasks that run, unless one takes longer than so many seconds; drop those that wait."""
+        self._closing = True
+        for tasks in self._tasks.values():
+            tasks.put(lambda: None)
+        for thread in self._threads:
+            thread.join(seconds)
         self.waker.close()
 
 

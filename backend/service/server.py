@@ -186,7 +186,7 @@ class Server:
             self.house.stop()
         finally:
             self._pool.stop(limits.WORKERS_END_S)
-        self._background.close()
+        self._background.close(limits.WORKERS_END_S)
         self._doors.close()
         self._work.close()
         self._gate.socket.close()

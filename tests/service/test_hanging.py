@@ -1,8 +1,10 @@
-"""Workers that hang over an avatar, on a real server whose limits are shorter. Numbers are rows of the fault table."""
+"""Workers and drives that hang, on a real server whose limits are shorter. Numbers are rows of the fault table."""
 
 import json
 import os
 import shutil
+import signal
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -12,9 +14,9 @@ from backend.service.sessions import Session
 from shared.wire import calls, limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
-from shared.wire.messages import AvatarImport, AvatarList, AvatarOpen
+from shared.wire.messages import AvatarImport, AvatarList, AvatarOpen, FilesList
 from tests.service.clock import FakeClock
-from tests.service.serving import motion, render_live, serving
+from tests.service.serving import motion, render_live, serving, until
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,50 @@ def test_19_a_worker_that_hangs_over_an_avatar_is_replaced(impatient, folder):
         assert {avatar.avatar for avatar in client.call(AvatarList()).message.avatars} >= {good, bad}
 
 
+@pytest.fixture
+def far(folder, tmp_path):
+    """An avatar folder on a drive that hangs."""
+    drive = tmp_path / "drive"
+    drive.mkdir()
+    os.mkfifo(drive / "gate")
+    return shutil.copytree(folder, drive / "far")
+
+
+def test_a_drive_that_hangs_stops_imports_alone_and_these_until_it_answers(impatient, folder, far):
+    with impatient.connect() as client:
+        avatar = client.call(AvatarImport(calls.new_id(), str(folder))).message.info.avatar
+        hanging = client.send(AvatarImport(calls.new_id(), str(far)), timeout=limits.IMPORT_S)
+        assert client.call(FilesList(avatar)).message.files
+        assert calls.live(client, render_live(avatar), motion(x=3))[0][5, 5, 0] == 3
+        assert (hanging.exception().code, hanging.exception().retryable) == ("timeout", True)
+        with pytest.raises(WireError, match=r"still reads .*far.*then try again") as told:
+            client.call(AvatarImport(calls.new_id(), str(folder)))
+        assert (told.value.code, told.value.retryable) == ("busy", True)
+        assert client.call(FilesList(avatar)).message.files
+        (far.parent / "gate").write_bytes(b"")
+        until(lambda: imports(client, folder))
+        assert not list((impatient.data / "avatars").glob(".*"))
+
+
+def imports(client, folder):
+    """Whether the server is ready for that."""
+    try:
+        return client.call(AvatarImport(calls.new_id(), str(folder)), timeout=limits.IMPORT_S)
+    except WireError as error:
+        assert error.code == "busy"
+        return None
+
+
+def test_a_server_ends_while_a_drive_hangs(tmp_path, far):
+    with serving(tmp_path / "data") as server:
+        with server.connect() as client:
+            client.post(AvatarImport(calls.new_id(), str(far)))
+            client.call(AvatarList())
+        began = time.monotonic()
+        assert server.kill(signal.SIGTERM) == 0
+        assert time.monotonic() - began < limits.STOP_S
+
+
 class Desk:
     """Nobody has a worker, and copying ends when the test says so."""
 
@@ -64,7 +110,7 @@ class Desk:
         sessions = SimpleNamespace(unused_for=lambda: 0.0)
         self.desk = AvatarDesk(journal, library, sessions, pool, background, None, self.refuse, self.clock)
 
-    def run(self, work, then, failed):
+    def run(self, work, then, failed, lane):
         self.finish = lambda: then(work())
 
     def refuse(self, session, envelope, error):
@@ -87,6 +133,10 @@ def test_19_an_import_that_takes_too_long_is_refused_and_leaves_nothing(tmp_path
     hall.desk.tick()
     (error,) = hall.refused
     assert error.code == "timeout" and ("Starting a worker" if copied else "Copying") in error.message
+    again = Envelope(AvatarImport(calls.new_id(), "/elsewhere"))
     if not copied:
+        with pytest.raises(WireError, match="slow, or hangs"):
+            hall.desk.adopt(Session("s", "ada", True, b"", 0.0), again)
         hall.finish()
+    hall.desk.adopt(Session("s", "ada", True, b"", 0.0), again)
     assert not list((tmp_path / "data").iterdir()) and len(hall.refused) == 1

@@ -129,7 +129,7 @@ class Stage:
 def stage(tmp_path):
     stage = Stage(tmp_path)
     yield stage
-    stage.background.close()
+    stage.background.close(1.0)
 
 
 def test_clients_take_turns_frame_by_frame(stage):

@@ -151,7 +151,7 @@ class Rendering(RuleBasedStateMachine):
             self.stage.relay.tick()
             assert self.stage.relay.held() == 0 and not list(self.data.glob("ring-*"))
         finally:
-            self.stage.background.close()
+            self.stage.background.close(1.0)
             shutil.rmtree(self.data)
 
     def all_that_can_end_ends(self):
