@@ -14,6 +14,7 @@ from typing import Any
 from shared.wire.errors import WireError
 from shared.wire.limits import GAUSSIANS, IMPORT_BYTES, IMPORT_FILES, IMPORT_HEADER_BYTES, NAME_CHARS
 from shared.wire.messages import AvatarInfo
+from shared.wire.schema import is_text
 
 NEEDED = ("avatar.json", "gaussians.safetensors", "registration.npz")
 
@@ -41,7 +42,9 @@ def _plain_files(folder: Path) -> list[Path]:
     entries = sorted(folder.iterdir())
     for path in entries:
         if path.is_symlink() or not path.is_file():
-            raise _bad(folder, f"holds {path.name}, which is no plain file")
+            raise _bad(folder, f"holds {path.name!r}, which is no plain file")
+        if len(path.name) > NAME_CHARS or not is_text(path.name):
+            raise _bad(folder, f"holds {path.name!r}, a name that cannot be told to clients")
     missing = [name for name in NEEDED if name not in {path.name for path in entries}]
     if missing:
         raise _bad(folder, f"has no {missing[0]}")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -68,6 +69,13 @@ def test_an_avatar_of_the_command_line_is_copied_in_and_belongs_to_the_client(cl
     assert {"rig.npz", "avatar.json"} <= names and not (folder / "rig.npz").exists()
 
 
+def test_the_longest_name_of_a_file_is_listed(client, folder):
+    name = "n" * limits.NAME_CHARS
+    (folder / name).touch()
+    avatar = client.call(AvatarImport(calls.new_id(), str(folder))).message.info.avatar
+    assert name in {file.name for file in client.call(FilesList(avatar)).message.files}
+
+
 def _symlink(folder):
     (folder / "photo.png").symlink_to("/etc/passwd")
 
@@ -116,6 +124,18 @@ def test_an_avatar_may_have_so_many_gaussians(client, folder):
     client.call(AvatarDelete(answer.message.info.avatar))
 
 
+def _long_name(folder):
+    (folder / ("n" * (limits.NAME_CHARS + 1))).touch()
+
+
+def _name_of_no_letters(folder):
+    (folder / os.fsdecode(b"\xff")).touch()
+
+
+def _symlink_of_no_letters(folder):
+    (folder / os.fsdecode(b"\xff")).symlink_to("/etc/passwd")
+
+
 def _worker_refuses(folder):
     (folder / "avatar.json").write_text((folder / "avatar.json").read_text().replace('"schema"', '"bad": 1, "schema"'))
 
@@ -131,6 +151,9 @@ def _worker_refuses(folder):
         _enormous,
         _many,
         _too_many_gaussians,
+        _long_name,
+        _name_of_no_letters,
+        _symlink_of_no_letters,
         _worker_refuses,
     ],
 )
