@@ -105,10 +105,11 @@ class Downloads:
         if path is None:
             raise WireError("unknown_file", f"There is no file called {asked.name!r}. List the files again.", "name")
         info = self._hashes.info(path)
+        offset = min(asked.offset, info.size)  # far behind the end a file system may refuse to look
         with path.open("rb") as file:
-            file.seek(asked.offset)
+            file.seek(offset)
             data = file.read(limits.CHUNK_BYTES)
-        return FileChunk(info.sha256, info.size, asked.offset), {"data": np.frombuffer(data, "u1")}
+        return FileChunk(info.sha256, info.size, offset), {"data": np.frombuffer(data, "u1")}
 
     def _folder(self, owner: str, wanted: str) -> Path:
         """Of an avatar, or of a finished register job."""

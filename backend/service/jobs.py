@@ -166,9 +166,10 @@ class JobDesk:
         if not path.exists():
             return JobLogText("", 0, str(path))
         with path.open("rb") as file:
-            file.seek(asked.offset)
+            offset = min(asked.offset, file.seek(0, os.SEEK_END))
+            file.seek(offset)
             data = file.read(limits.LOG_BYTES)
-        return JobLogText(*_whole_characters(data, asked.offset), str(path))
+        return JobLogText(*_whole_characters(data, offset), str(path))
 
     def _known(self, session: Session, job_id: str, request: bytes) -> Job | None:
         """The job with this id, if the same was asked for before."""

@@ -163,6 +163,14 @@ def test_a_damaged_upload_is_dropped_and_may_start_again(client):
     assert calls.upload(client, data) == sha256
 
 
+def test_what_is_asked_for_behind_the_end_is_empty_and_the_end_told(client, avatar):
+    (file, *_) = client.call(m.FilesList(avatar)).message.files
+    chunk = client.call(m.FileGet(avatar, file.name, limits.COUNT))
+    assert chunk.message.offset == chunk.message.total == file.size and not len(chunk.buffers["data"])
+    log = client.call(m.JobLog(avatar, limits.COUNT)).message
+    assert log.text == "" and log.offset == client.call(m.JobLog(avatar)).message.offset
+
+
 def test_frames_are_in_order_full_and_only_against_credit(client, avatar):
     request = m.RenderFrames(calls.new_id(), avatar, 64, 48, first=7)
     client.call(request, motion(5))
