@@ -89,6 +89,7 @@ class JobDesk:
         """Its frames go to who resumes it, from the first one on that nobody has consumed."""
         if job.info.state != "interrupted":
             raise WireError("conflict", f"This render is {job.info.state}. Ask for frames with a new job.", "job")
+        self._check_room(session)
         kept = self._renders.load(job)
         assert isinstance(kept.message, RenderFrames)
         self._relay.check(session, kept.message, kept.buffers)
@@ -116,6 +117,7 @@ class JobDesk:
             return self._resume_render(session, job, asked.done)
         if job.info.state not in RESUMABLE or not job.info.retryable:
             raise WireError("conflict", f"This job is {job.info.state} and cannot go on. Submit a new one.", "job")
+        self._check_room(session)
         changes = {"error_code": "", "error": "", "retryable": False, "message": ""}
         return JobIs(self._ledger.move(job.id, START, deaths=0, **changes))
 
@@ -179,8 +181,7 @@ class JobDesk:
         return job
 
     def _accept(self, session: Session, info: JobInfo, request: bytes) -> Message:
-        if self._journal.count(START, session.owner) >= limits.WAITING_JOBS:
-            raise WireError("busy", f"{limits.WAITING_JOBS} jobs of yours are waiting already.", retryable=True)
+        self._check_room(session)
         if self._journal.avatar(info.job) is not None:
             raise WireError("conflict", "An avatar has this id. Take a new one.", "job")
         info = replace(info, last_event=1)
@@ -190,6 +191,10 @@ class JobDesk:
             kept = b""
         self._ledger.add(Job(info, session.owner, content_hash(request), kept))
         return JobIs(info)
+
+    def _check_room(self, session: Session) -> None:
+        if self._journal.count(START, session.owner) >= limits.WAITING_JOBS:
+            raise WireError("busy", f"{limits.WAITING_JOBS} jobs of yours are waiting already.", retryable=True)
 
     def _check_registration(self, session: Session, asked: JobSubmit) -> None:
         job = self._journal.job(asked.registration)

@@ -302,6 +302,13 @@ def test_so_many_jobs_may_wait_and_no_more(client):
     assert client.call(StatusGet()).message.queued == limits.WAITING_JOBS
     assert first in {info.job for info in client.call(JobList()).message.jobs}
     assert {first, *waiting} <= {info.job for info in jobs(client)}
+    client.call(JobCancel(waiting[0]))
+    waiting.append(submit(client, "register"))
+    with pytest.raises(WireError, match="waiting already"):  # what was cancelled takes a place as well
+        client.call(JobResume(waiting[0]))
+    client.call(JobCancel(waiting[1]))
+    assert client.call(JobResume(waiting[0])).message.info.state == "queued"
+    assert client.call(StatusGet()).message.queued == limits.WAITING_JOBS
     for job in (first, *waiting):
         client.call(JobCancel(job))
 
