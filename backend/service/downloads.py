@@ -132,7 +132,7 @@ def listed(folder: Path) -> list[Path]:
 
 
 class Hashes:
-    """SHA-256 of files, remembered until they change."""
+    """SHA-256 of files, remembered until they change; of so many of them."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Path, int, int], str] = {}
@@ -141,9 +141,10 @@ class Hashes:
         """Name, hash and size of a file."""
         state = path.stat()
         key = (path, state.st_size, state.st_mtime_ns)
-        if key not in self._known:
-            self._known[key] = _sha256(path)
-        return FileInfo(path.name, self._known[key], state.st_size)
+        sha256 = self._known[key] = self._known.pop(key, "") or _sha256(path)
+        if len(self._known) > limits.HASHES:
+            del self._known[next(iter(self._known))]  # the one that was not asked for longest
+        return FileInfo(path.name, sha256, state.st_size)
 
 
 def _sha256(path: Path) -> str:

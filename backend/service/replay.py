@@ -43,9 +43,10 @@ class Replays:
         Raises:
             WireError: busy, if it asked that too often without taking the answers.
         """
+        asked = sum(len(replay.questions) for (of, _), replay in self._running.items() if of == session.id)
+        if asked >= limits.REQUESTS:
+            raise WireError("busy", "The events that you asked for are on their way to you already.", "job", True)
         replay = self._running.setdefault((session.id, job), _Replay(since, deque()))
-        if len(replay.questions) >= limits.REQUESTS:
-            raise WireError("busy", "This job's events are on their way to you already.", "job", retryable=True)
         replay.since = min(replay.since, since)
         replay.questions.append(re)
         if len(replay.questions) == 1:

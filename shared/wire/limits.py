@@ -61,6 +61,7 @@ GAUSSIANS = 2_000_000  # of one avatar
 UPLOADS = 64  # under way whose digests are kept
 UPLOAD_KEPT_S = 24 * 3600.0  # without another chunk
 SPARE_UPLOADS = 64  # of one owner that no job uses: so many photos may come before their jobs
+HASHES = 4096  # of files that clients downloaded, kept
 LOG_FILE_BYTES = 1 << 20  # then the next file is begun
 
 # What a client may have

@@ -20,6 +20,7 @@ from backend.service import commands, keys, own_memory
 from backend.service.assets import Assets
 from backend.service.avatars import AvatarDesk
 from backend.service.doors import Doors
+from backend.service.downloads import Hashes
 from backend.service.front import Front
 from backend.service.house import House
 from backend.service.importing import copied
@@ -123,6 +124,20 @@ def test_the_size_of_a_preview():
     assert small(np.zeros((10, limits.PREVIEW_SIDE + 1, 3), "u1")).shape[1] == limits.PREVIEW_SIDE
 
 
+@pytest.mark.limits("HASHES")
+def test_the_hashes_of_files_that_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "HASHES", 3)
+    read, hashes = [], Hashes()
+    monkeypatch.setattr("backend.service.downloads._sha256", lambda path: read.append(path.name) or "0" * 64)
+    for name in "abcd":
+        (tmp_path / name).touch()
+    for name in "abcabdab":  # c is the one that was not asked for longest when d comes
+        hashes.info(tmp_path / name)
+    assert "".join(read) == "abcd"
+    hashes.info(tmp_path / "c")
+    assert "".join(read) == "abcdc"
+
+
 # Counts
 
 
@@ -177,6 +192,31 @@ def test_events_that_are_told_in_one_turn():
     replays.ask(session, "job", 999 - limits.EVENTS_AT_ONCE + 1, "again")
     replays.tick()
     assert told[-1] == 999 and answered == ["few", "many", "again"]
+
+
+@pytest.mark.limits("REQUESTS")
+def test_questions_for_events_that_wait_of_whichever_jobs():
+    journal = SimpleNamespace(events=lambda job, since, most: [Event(JobInfo(job, "build", "", "running", 0.0))])
+    session, taken = a_session(), [Sent.FULL]
+    answered = []
+    sessions = SimpleNamespace(
+        greeted=[],
+        freed=[],
+        get=lambda name: session,
+        offer=lambda *_: taken[0],
+        send=lambda session, message, re: answered.append(re),
+    )
+    replays = Replays(journal, sessions)
+    for number in range(limits.REQUESTS):
+        replays.ask(session, f"job {number // 2}", 0, str(number))
+    with pytest.raises(WireError, match="on their way") as told:
+        replays.ask(session, "another job", 0, "one more")
+    assert (told.value.code, told.value.retryable) == ("busy", True)
+    taken[0] = Sent.YES
+    replays.tick()
+    assert len(answered) == limits.REQUESTS
+    replays.ask(session, "another job", 0, "one more")
+    assert answered[-1] == "one more"
 
 
 @pytest.mark.limits("PROCESS_BYTES")
