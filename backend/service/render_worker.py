@@ -47,7 +47,7 @@ def attempted(request: str, step: Callable[[], Message], make_room: Callable[[],
     try:
         return _with_room(step, make_room)
     except VivantError as error:
-        return WorkRefused(request, "bad_avatar", str(error))
+        return WorkRefused(request, "bad_avatar", str(error)[:TEXT_CHARS])
     except Exception as error:  # a defect must not take the other avatars' frames down with it
         logger.exception("request %s", request)
         return WorkRefused(request, *_told(error))

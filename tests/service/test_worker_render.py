@@ -14,8 +14,11 @@ from backend.service.render_worker import attempted
 from backend.service.ring import Ring, aligned
 from backend.service.work import WorkClose, WorkFrame, WorkMemory, WorkOpen, WorkRefused, WorkRender
 from shared.camera import Camera
+from shared.errors import VivantError
 from shared.motion import Motion
 from shared.skeleton import JOINT_INDEX
+from shared.wire import limits
+from shared.wire.codec import Envelope, decode, encode
 from tests.service.employer import Employer
 
 AVATAR = str(uuid.uuid4())
@@ -201,3 +204,14 @@ def test_row_17_avatars_make_room_for_a_frame_once(times, room_made, code):
     made = []
     answer = attempted("request", short_of_memory(times), lambda: made.append(1))
     assert len(made) == room_made and getattr(answer, "code", "") == code
+
+
+@pytest.mark.parametrize("length", [limits.TEXT_CHARS, limits.TEXT_CHARS + 1])
+def test_a_refusal_that_quotes_a_whole_file_still_reaches_the_server(length):
+    """One that is too long would not be read, and the worker be taken for one that hangs."""
+
+    def refuse():
+        raise VivantError("?" * length)
+
+    answer = attempted(AVATAR, refuse, lambda: None)
+    assert decode(encode(Envelope(answer))).message.message == "?" * limits.TEXT_CHARS
