@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.wire.errors import WireError
-from shared.wire.limits import GAUSSIANS, IMPORT_BYTES, IMPORT_FILES, IMPORT_HEADER_BYTES, NAME_CHARS
+from shared.wire.limits import GAUSSIANS, IMPORT_BYTES, IMPORT_FILES, IMPORT_HEADER_BYTES, NAME_CHARS, PSNR_DB
 from shared.wire.messages import AvatarInfo
 from shared.wire.schema import is_text
 
@@ -60,9 +59,9 @@ def _described(folder: Path, avatar: str, name: str, size: int) -> AvatarInfo:
         body, psnr = str(about["body_sha256"]), float(about.get("photo_psnr_db", -1.0))
     except (ValueError, KeyError, TypeError, RecursionError, AttributeError) as error:
         raise _bad(folder, f"cannot be read ({error!r})") from error
-    if not re.fullmatch("[0-9a-f]{64}", body) or not -1 <= psnr <= 1000 or not 0 < count <= GAUSSIANS:
+    if not re.fullmatch("[0-9a-f]{64}", body) or not -1 <= psnr <= PSNR_DB or not 0 < count <= GAUSSIANS:
         raise _bad(folder, "has a body hash, a PSNR or a number of Gaussians that cannot be")
-    return AvatarInfo(avatar, name, time.time(), count, psnr if math.isfinite(psnr) else -1.0, body, size)
+    return AvatarInfo(avatar, name, time.time(), count, psnr, body, size)
 
 
 def _gaussian_count(path: Path) -> int:

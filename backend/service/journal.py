@@ -14,6 +14,7 @@ import numpy as np
 
 from backend.service.crash_points import crash_point
 from shared.errors import VivantError
+from shared.wire import limits
 from shared.wire.errors import WireError
 from shared.wire.messages import AvatarInfo, JobInfo
 from shared.wire.schema import from_json, to_json
@@ -76,7 +77,7 @@ class Journal:
         """
         self._path = path
         self._known: dict[str, OwnedAvatar] = {}
-        self._db = sqlite3.connect(path, timeout=5.0, isolation_level=None)
+        self._db = sqlite3.connect(path, timeout=limits.JOURNAL_S, isolation_level=None)
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")

@@ -85,7 +85,8 @@ def allow(data: Path, name: str, public: str) -> None:
         VivantError: name or key cannot be one, or the name is taken.
     """
     if not _NAME.fullmatch(name):
-        raise VivantError(f"{name!r} is no name for a key. Take 1 to 64 letters, digits, spaces or any of . @ _ -")
+        characters = f"1 to {KEY_NAME_CHARS} letters, digits, spaces or any of . @ _ -"
+        raise VivantError(f"{name!r} is no name for a key. Take {characters}")
     if not _Z85.fullmatch(public):
         raise VivantError(f"{public!r} is no public key. It has 40 characters; `vivant keys new` prints it.")
     listed = allowed(data)

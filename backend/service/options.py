@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from shared.wire import limits
+
 PORT = 47830
 """Of the control socket where remote clients are let in, if nobody says otherwise; frames take the next one."""
 
@@ -189,6 +191,7 @@ def _port(text: str) -> int:
 
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
-    if not (width.isdecimal() and height.isdecimal() and 1 <= int(width) <= 8192 and 1 <= int(height) <= 8192):
-        raise argparse.ArgumentTypeError(f"{text!r} is not like 1280x720, up to 8192x8192")
+    most = limits.RENDER_SIZE
+    if not (width.isdecimal() and height.isdecimal() and 1 <= int(width) <= most and 1 <= int(height) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 1280x720, up to {most}x{most}")
     return int(width), int(height)

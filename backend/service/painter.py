@@ -20,7 +20,7 @@ from backend.service.ring import Ring
 from backend.service.work import WorkFrame, WorkMemory, WorkRender
 from shared.camera import Camera
 from shared.wire.codec import Buffers
-from shared.wire.limits import AVATARS_SHARE
+from shared.wire.limits import AVATARS_SHARE, TEXT_CHARS
 
 
 class Painter:
@@ -102,4 +102,4 @@ def _camera(work: WorkRender, buffers: Buffers) -> Camera:
 
 
 def _notes(dropped: tuple[str, ...]) -> tuple[str, ...]:
-    return (f"This body has no expression {', '.join(dropped)}: left out."[:4000],) if dropped else ()
+    return (f"This body has no expression {', '.join(dropped)}: left out."[:TEXT_CHARS],) if dropped else ()

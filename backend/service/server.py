@@ -244,7 +244,9 @@ def _devices() -> list[str]:
     if chosen is not None:
         return chosen.split(",")
     try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, check=True).stdout
+        listed = subprocess.run(
+            ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=limits.GPUS_S, check=True
+        ).stdout
     except (OSError, subprocess.SubprocessError):
         return [""]
     count = sum(line.startswith("GPU ") for line in listed.splitlines())

@@ -1,10 +1,13 @@
 """The limits of the server itself, at the limit and one past it. What clients meet is tested with them."""
 
 import hashlib
+import json
 import mmap
 import os
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -21,7 +24,7 @@ from backend.service.assets import Assets
 from backend.service.avatars import AvatarDesk
 from backend.service.doors import Doors
 from backend.service.downloads import Hashes
-from backend.service.front import Front
+from backend.service.front import Front, as_message
 from backend.service.house import House
 from backend.service.importing import copied
 from backend.service.journal import Event, Journal
@@ -32,14 +35,14 @@ from backend.service.previews import small
 from backend.service.replay import Replays
 from backend.service.reporter import Reporter
 from backend.service.same_host import SameHost
-from backend.service.server import Server
+from backend.service.server import Server, _devices
 from backend.service.sessions import Session, Sessions
 from backend.service.status import StatusDesk
 from backend.service.work import WorkClose
 from shared.errors import VivantError
 from shared.wire import limits
 from shared.wire.calls import new_id
-from shared.wire.codec import Envelope
+from shared.wire.codec import Envelope, decode, encode
 from shared.wire.errors import WireError
 from shared.wire.messages import JobInfo, MemoryFree
 from shared.wire.sockets import new_context
@@ -122,6 +125,27 @@ def test_the_size_of_a_preview():
     whole = np.zeros((10, limits.PREVIEW_SIDE, 3), "u1")
     assert small(whole).shape == whole.shape
     assert small(np.zeros((10, limits.PREVIEW_SIDE + 1, 3), "u1")).shape[1] == limits.PREVIEW_SIDE
+
+
+@pytest.mark.limits("PSNR_DB")
+def test_the_psnr_of_a_folder_to_import(folder):
+    about = json.loads((folder / "avatar.json").read_text())
+    for psnr in (limits.PSNR_DB, -1.0):
+        (folder / "avatar.json").write_text(json.dumps({**about, "photo_psnr_db": psnr}))
+        assert imported(folder).photo_psnr_db == psnr
+    for psnr in (limits.PSNR_DB + 1, -1.1, float("inf"), float("nan")):
+        (folder / "avatar.json").write_text(json.dumps({**about, "photo_psnr_db": psnr}))
+        with pytest.raises(WireError, match="PSNR"):
+            imported(folder)
+
+
+@pytest.mark.limits("TEXT_CHARS", "NAME_CHARS")
+def test_what_a_client_is_told_of_an_error_fits_a_message():
+    for text, name in ((limits.TEXT_CHARS, limits.NAME_CHARS), (limits.TEXT_CHARS + 1, limits.NAME_CHARS + 1)):
+        told = as_message(WireError("failed", "x" * text, "y" * name))
+        assert decode(encode(Envelope(told))).message == told
+        assert (len(told.message), len(told.field)) == (limits.TEXT_CHARS, limits.NAME_CHARS)
+        assert len(as_message(VivantError("x" * text)).message) == limits.TEXT_CHARS
 
 
 @pytest.mark.limits("HASHES")
@@ -368,6 +392,38 @@ def test_how_long_a_port_is_waited_for_that_shall_be_free_again(monkeypatch):
         doors.hang_up()
     assert 0.2 <= time.monotonic() - began < 5
     context.destroy(linger=0)
+
+
+@pytest.mark.limits("GPUS_S")
+@pytest.mark.parametrize("seconds", [0.0, 30.0])
+def test_how_long_a_driver_may_take_to_tell_its_gpus(tmp_path, monkeypatch, seconds):
+    """One that hangs does not keep the server from serving."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\nexec sleep {seconds}\n" if seconds else "#!/bin/sh\necho GPU 0:\necho GPU 1:\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if seconds:
+        monkeypatch.setattr(limits, "GPUS_S", 0.2)
+    began = time.monotonic()
+    assert _devices() == ([""] if seconds else ["0", "1"])
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.limits("JOURNAL_S")
+def test_how_long_the_journal_waits_for_another_program_to_let_go_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "JOURNAL_S", 0.3)
+    journal = Journal(tmp_path / "journal.sqlite")
+    other = sqlite3.connect(tmp_path / "journal.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    began = time.monotonic()
+    with pytest.raises(WireError, match="locked"):
+        journal.put_asset("ada", "0" * 64)
+    assert 0.2 < time.monotonic() - began < 5
+    threading.Timer(0.1, other.rollback).start()
+    journal.put_asset("ada", "0" * 64)
+    other.close()
+    journal.close()
 
 
 @pytest.mark.limits("AVATARS_SHARE")
