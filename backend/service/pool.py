@@ -163,8 +163,7 @@ class Pool:
             try:
                 worker.process.wait(within_s)
             except subprocess.TimeoutExpired:
-                worker.process.kill()
-                worker.process.wait()
+                _end(worker.process)
         self._places.clear()
 
     def _watch(self, place: _Place, worker: Worker) -> None:
@@ -183,8 +182,7 @@ class Pool:
             self.send(worker, WorkPing())
 
     def _kill(self, place: _Place, worker: Worker, reason: str) -> None:
-        worker.process.kill()
-        worker.process.wait()
+        _end(worker.process)
         self._bury(place, worker, reason)
 
     def _bury(self, place: _Place, worker: Worker, reason: str) -> None:
@@ -227,6 +225,13 @@ def _introduce(process: subprocess.Popen[bytes], identity: str, server_key: str,
     line |= {f"{name}_key": value for name, value in asdict(keys).items()}
     with suppress(BrokenPipeError):  # it died at once: `tick` will see
         _stdin(process).write(json.dumps(line).encode() + b"\n")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill it. One that hangs in a driver or on a drive dies when that lets go of it, which is not waited for."""
+    process.kill()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(limits.WORKERS_END_S)
 
 
 def _stdin(process: subprocess.Popen[bytes]) -> IO[bytes]:

@@ -10,6 +10,7 @@ from backend.service.keys import new_pair
 from backend.service.pool import Pool
 from backend.service.post import Post
 from backend.service.zap import Gate
+from shared.wire import limits
 from shared.wire.codec import decode
 from shared.wire.limits import (
     CANCEL_KILL_S,
@@ -90,6 +91,23 @@ def test_19_a_worker_that_is_silent_for_too_long_is_killed_and_replaced(watch):
     assert {worker.process.pid for worker in until(watched.ready)} & {build.process.pid, render.process.pid} == {
         render.process.pid
     }
+
+
+def test_19_a_worker_that_not_even_a_kill_ends_is_replaced_and_the_loop_goes_on(watch, monkeypatch):
+    """As one in a driver, or on a drive, that hangs."""
+    monkeypatch.setattr(limits, "WORKERS_END_S", 0.1)
+    watched = watch()
+    build, render = until(watched.ready)
+    os.kill(build.process.pid, signal.SIGSTOP)
+    with monkeypatch.context() as patch:
+        patch.setattr(build.process, "kill", lambda: None)
+        watched.pool.give_up(build, "it hangs")
+    assert watched.lost == [("build", "it hangs")] and build.process.poll() is None
+    watched.clock.pass_(WORKER_RESTART_S[0])
+    new, same = until(watched.ready)
+    assert new is not build and same is render
+    build.process.kill()
+    build.process.wait()
 
 
 @pytest.mark.limits("FRAME_S")
