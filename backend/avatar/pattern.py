@@ -17,6 +17,8 @@ EXPLAINED = 0.6
 """Share of the colours' variance that height must explain for a pattern to be carried round."""
 TILT_COST = 0.3
 """Share of the variance that a slope of 1 must explain beyond a slope of 0."""
+ALIKE = 0.01
+"""Share of the variance by which two tilts explain about as much: the mean of the best is taken, not one of them."""
 VARIED = 0.04
 """Standard deviation of the colours (sRGB in [0, 1]) below which there is no pattern to speak of."""
 ENOUGH = 0.3
@@ -43,16 +45,15 @@ def level_direction(
     sideways = sideways / np.linalg.norm(sideways)
     forward = np.cross(sideways, axis)
     samples = [(p[:: max(1, len(p) // SAMPLES)], c[:: max(1, len(c) // SAMPLES)], len(c)) for p, c in limbs]
-    best, level = EXPLAINED, None
-    for a in SLOPES:
-        for b in SLOPES:
-            direction = axis + a * sideways + b * forward
-            direction = direction / np.linalg.norm(direction)
-            unexplained = sum(count * _scatter(position @ direction, color) for position, color, count in samples)
-            explained = 1 - unexplained / total - TILT_COST * (a * a + b * b)
-            if explained > best:
-                best, level = explained, direction
-    return level
+    slopes = np.stack(np.meshgrid(SLOPES, SLOPES), axis=-1).reshape(-1, 2)
+    directions = axis + slopes @ np.stack([sideways, forward])
+    directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    unexplained = [sum(count * _scatter(p @ direction, c) for p, c, count in samples) for direction in directions]
+    explained = 1 - np.array(unexplained) / total - TILT_COST * (slopes**2).sum(1)
+    if explained.max() <= EXPLAINED:
+        return None
+    level = np.exp((explained - explained.max()) / ALIKE) @ directions
+    return level / np.linalg.norm(level)
 
 
 def usual_colors(
