@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 DECIDE_WEIGHT, DRAW_WEIGHT = 0.1, 0.02
 """Of the evidence against the matting Laplacian: more to decide on which side a region lies, less to draw its edge."""
+SMOOTHNESS, LEAST = 1e-6, 1e-6  # of the Laplacian; of what keeps an undecided region without edges solvable
 NARROWING = 0.2  # of the band, for drawing the edge
 DOUBT = 0.03  # a prior within this of 0 or 1 is firm
 PRIOR_WEIGHT = 0.7  # of the prior's log odds; its edges are some pixels off
@@ -76,7 +77,7 @@ def _matte(
     alpha = foreground.astype(np.float64)
     if unsure.any():
         evidence = _evidence(rgb, belief, foreground, background, unsure)
-        alpha[unsure] = _solve(rgb, alpha, unsure, evidence, weight)
+        alpha[unsure] = spread(rgb, alpha, unsure, evidence, weight)
     return np.clip(alpha, 0, 1).astype(np.float32)
 
 
@@ -103,12 +104,24 @@ def _distance(samples: np.ndarray, queries: np.ndarray) -> np.ndarray:
     return cKDTree(chosen).query(queries, k=NEIGHBOURS, eps=0.2)[0].mean(axis=1)
 
 
-def _solve(rgb: np.ndarray, alpha: np.ndarray, unsure: np.ndarray, evidence: np.ndarray, weight: float) -> np.ndarray:
-    """Alpha [U] of the unsure pixels, the others held as they are."""
+def spread(
+    rgb: np.ndarray,
+    alpha: np.ndarray,
+    unsure: np.ndarray,
+    evidence: np.ndarray,
+    weight: float,
+    smoothness: float = SMOOTHNESS,
+    least: float = LEAST,
+) -> np.ndarray:
+    """Alpha [U] of the unsure pixels [H, W] of a picture `rgb` [H, W, 3] in [0, 1], the others held as they are.
+
+    `evidence` [U] is what is believed of each before its neighbours are asked; `weight` is its part, `smoothness` makes
+    the Laplacian blinder to small differences of colour, and what nothing decides is pulled to 0 by `least`.
+    """
     flat = unsure.ravel()
-    laplacian = cf_laplacian(rgb, epsilon=1e-6, is_known=~flat).tocsr()[flat]
+    laplacian = cf_laplacian(rgb, epsilon=smoothness, is_known=~flat).tocsr()[flat]
     confidence = weight * np.abs(2 * evidence - 1)
     system = laplacian[:, flat].tocsc()
-    system.setdiag(system.diagonal() + confidence + 1e-6)  # keeps an undecided region without edges solvable
+    system.setdiag(system.diagonal() + confidence + least)
     right = confidence * evidence - laplacian[:, ~flat] @ alpha.ravel()[~flat]
     return cg(system, right, M=ichol(system, discard_threshold=1e-4), rtol=1e-5, maxiter=500)

@@ -22,7 +22,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from backend.raster.mesh import rasterize_mesh
-from backend.registration.hair_mask import hair_mask, shaded_hair
+from backend.registration.hair_mask import shaded_hair
+from backend.registration.hair_sights import naked, shows
+from backend.registration.head import HeadFrame, on_middle_plane
 from backend.registration.wearer import Wearer
 from backend.stages import HairLayer, Observations
 from shared.camera import Camera
@@ -36,12 +38,12 @@ FRONT_DEPTH = 0.06  # metres from the middle plane to the front of the free elli
 CROWN_HEIGHT = 0.03  # metres from the hair's top within which the back rounds off
 BACK_EXPONENT = 2.7  # of the superellipse behind the head; 2 is an ellipse
 LOCK = 0.01  # metres: a lock of hair is no narrower
-SMALLEST = (2 * LOCK) ** 2  # square metres: less of it that hangs together with nothing is no hair
+SMALLEST = (5 * LOCK) ** 2  # square metres: less of it that hangs together with nothing floats in the air when it turns
+LONGEST = 0.03  # metres: where a ring jumps farther between neighbours, one hangs before the other with air between
+OVER_EARS = 0.035  # metres from the eyes up to where a skull is widest
 FEWEST_RINGS = 8
 INWARDS = 32  # places tried from a ring to its axis
 HUGGING = 0.025  # metres: hair this near the bare head's outline is short
-FACE_MOBILITY = 0.003  # metres: skin that expressions move further than this is certainly face
-CLOTHED = ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar", "left_shoulder", "right_shoulder")
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,8 @@ class Hair:
 
 def find_hair(mask: np.ndarray, observations: Observations, wearer: Wearer, camera: Camera) -> Hair | None:
     """Long hair among the hair pixels `mask` [H, W]; None for hair that hugs the scalp, which offsets can follow."""
-    seen = _naked(wearer, camera)
-    hugging = _shows(seen, wearer.faces, np.isin(wearer.dominant, [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]))
+    seen = naked(wearer, camera)
+    hugging = shows(seen, wearer.faces, np.isin(wearer.dominant, [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]))
     pixels = camera.K[0, 0] / _distance(wearer, camera)  # per metre
     hugging = distance_transform_edt(~hugging) < HUGGING * pixels
     if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
@@ -73,26 +75,6 @@ def find_hair(mask: np.ndarray, observations: Observations, wearer: Wearer, came
     return Hair(binary_closing(mask, iterations=3) & ~slivers, shaded, person, wearer.joints[JOINT_INDEX["head"]])
 
 
-def hair_pixels(observations: Observations, wearer: Wearer, camera: Camera) -> np.ndarray:
-    """Which pixels [H, W] are hair, long or short; none for a bald or unseen head."""
-    head = wearer.dominant == JOINT_INDEX["head"]
-    height = wearer.vertices[:, 1]
-    eyes, crown = wearer.joints[JOINT_INDEX["left_eye"], 1], height[head].max()
-    scalp = head & (height > eyes + 0.75 * (crown - eyes))
-    lower_face = (wearer.mobility > FACE_MOBILITY) & (height < eyes - 0.02)
-    clothed = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in CLOTHED])
-    chest = clothed & (height < wearer.joints[JOINT_INDEX["neck"], 1] - 0.12)
-    seen = _naked(wearer, camera)
-    head_top, face, trunk = (_shows(seen, wearer.faces, which) for which in (scalp, lower_face, chest))
-    reach = _reach(wearer, head, camera)
-    return hair_mask(observations.foreground, observations.alpha, head_top, face, trunk, reach)
-
-
-def _naked(wearer: Wearer, camera: Camera) -> np.ndarray:
-    """The triangle of the naked body that each pixel [H, W] shows; -1: none."""
-    return rasterize_mesh(wearer.posed(np.zeros_like(wearer.vertices)), wearer.faces, camera).face
-
-
 def _distance(wearer: Wearer, camera: Camera) -> float:
     """Metres from the camera to the head."""
     transform = wearer.transforms[JOINT_INDEX["head"]]
@@ -100,50 +82,24 @@ def _distance(wearer: Wearer, camera: Camera) -> float:
     return float(camera.project(joint[None])[1][0])
 
 
-def _shows(seen: np.ndarray, faces: np.ndarray, vertices: np.ndarray) -> np.ndarray:
-    """Pixels [H, W] whose triangle `seen` [H, W] (-1 none) has all its corners among `vertices` [V] bool."""
-    return (seen >= 0) & vertices[faces].all(1)[seen]
-
-
-def _reach(wearer: Wearer, head: np.ndarray, camera: Camera) -> np.ndarray:
-    """Pixels that this head's hair could reach: a head's height to each side, two and a half below."""
-    pixels, _ = camera.project(wearer.posed(np.zeros_like(wearer.vertices))[head])
-    low, high = pixels.min(0), pixels.max(0)
-    size = high[1] - low[1]
-    y, x = np.mgrid[: camera.height, : camera.width]
-    return (np.abs(x - (low[0] + high[0]) / 2) < 1.2 * size) & (y < high[1] + 2.5 * size)
-
-
 @dataclass(frozen=True)
-class Head:
+class Head(HeadFrame):
     """The head's pose in the photo, and the clothed body."""
 
-    rotation: np.ndarray  # [3, 3] rest to world
-    translation: np.ndarray  # [3]
     body: np.ndarray  # [V, 3] metres, clothed body as the photo poses it, in the head's rest frame
     depth: np.ndarray  # [H, W] metres, of the clothed body in the photo
-
-    def to_world(self, points: np.ndarray) -> np.ndarray:
-        """Head rest frame [N, 3] to world."""
-        return points @ self.rotation.T + self.translation
-
-    def to_rest(self, points: np.ndarray) -> np.ndarray:
-        """World [N, 3] to the head's rest frame."""
-        return (points - self.translation) @ self.rotation
 
 
 def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -> HairLayer | None:
     """Loft a shell through the hair's outline over the clothed body; None if too little of it is in the picture."""
-    transform = wearer.transforms[JOINT_INDEX["head"]]
-    posed = wearer.posed(offsets)
-    rotation, translation = transform[:3, :3], transform[:3, 3]
-    head = Head(
-        rotation, translation, (posed - translation) @ rotation, rasterize_mesh(posed, wearer.faces, camera).depth
-    )
-    heights, left, right = _outline(_on_middle_plane(hair.mask, head, hair.centre[2], camera))
+    posed, frame = wearer.posed(offsets), HeadFrame.of(wearer)
+    depth = rasterize_mesh(posed, wearer.faces, camera).depth
+    head = Head(frame.rotation, frame.translation, frame.to_rest(posed), depth)
+    heights, left, right = _outline(on_middle_plane(hair.mask, head, hair.centre[2], camera))
     if len(heights) < FEWEST_RINGS:
         return None
-    back = _back_line(heights, left, right, head.body, _thickness(heights, left, right, hair, wearer))
+    off = np.where(heights > hair.centre[1], _thickness(heights, left, right, hair, wearer), CLEARANCE)
+    back = _back_line(heights, left, right, head.body, off)
     rings = _carved(_rings(heights, left, right, back, hair.centre[2]), hair.person, head, camera)
     rings, behind = _hung_behind(rings, 0.5 * (back + hair.centre[2]), hair.shaded, head, camera)
     points = _pushed_forward(rings.reshape(-1, 3), head, camera)
@@ -169,15 +125,6 @@ def _rest_pose(world: np.ndarray, on_chest: np.ndarray, transforms: np.ndarray) 
     return np.linalg.solve(blended[:, :, :3], (world - blended[:, :, 3])[:, :, None])[:, :, 0]
 
 
-def _on_middle_plane(mask: np.ndarray, head: Head, z: float, camera: Camera) -> np.ndarray:
-    """Where the rays of the mask's pixels cross the head's middle plane, [P, 2] x and y of the rest frame."""
-    y, x = np.nonzero(mask)
-    rays = np.stack([x + 0.5, y + 0.5, np.ones(len(x))], axis=1) @ np.linalg.inv(camera.K).T
-    directions = head.to_rest(rays @ camera.world_to_camera[:3, :3] + head.translation)
-    origin = head.to_rest(camera.centre[None])[0]
-    return (origin + directions * ((z - origin[2]) / directions[:, 2])[:, None])[:, :2]
-
-
 def _outline(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Heights of the rings, top down, and the hair's leftmost and rightmost x there."""
     level = np.floor(plane[:, 1] / LEVEL).astype(int)
@@ -189,26 +136,29 @@ def _outline(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _thickness(heights: np.ndarray, left: np.ndarray, right: np.ndarray, hair: Hair, wearer: Wearer) -> float:
-    """Metres that the hair stands off the bare head at the sides, between eyes and crown; the back is taken alike."""
+    """Metres that hair stands off the skull at the sides, from ears to temples; the back is taken alike.
+
+    The skull is measured over the ears: they stand off it themselves, and hair lies over them.
+    """
     eyes = wearer.joints[JOINT_INDEX["left_eye"], 1]
     level = (heights > hair.centre[1]) & (heights < eyes + 0.04)
     if not level.any():
         return 2 * CLEARANCE
-    near = (wearer.dominant == JOINT_INDEX["head"]) & (np.abs(wearer.vertices[:, 1] - eyes) < 0.03)
-    bare = np.ptp(wearer.vertices[near, 0])
+    over_ears = np.abs(wearer.vertices[:, 1] - eyes - OVER_EARS) < 0.015
+    bare = np.ptp(wearer.vertices[(wearer.dominant == JOINT_INDEX["head"]) & over_ears, 0])
     return max(0.5 * float(np.percentile((right - left)[level], 90) - bare), 2 * CLEARANCE)
 
 
 def _back_line(
-    heights: np.ndarray, left: np.ndarray, right: np.ndarray, body: np.ndarray, thickness: float
+    heights: np.ndarray, left: np.ndarray, right: np.ndarray, body: np.ndarray, off: np.ndarray
 ) -> np.ndarray:
-    """z of the hair behind the head at each height: over the scalp, then hanging straight, always off the back."""
+    """z of the hair behind the head at each height: `off` [K] metres off the body, below the scalp hanging straight."""
     behind = np.empty(len(heights))
     for k, height in enumerate(heights):
         near = (np.abs(body[:, 1] - height) < LEVEL) & (body[:, 0] > left[k]) & (body[:, 0] < right[k])
         behind[k] = body[near, 2].min() if near.any() else np.nan
     known = np.flatnonzero(np.isfinite(behind))
-    behind = np.interp(np.arange(len(heights)), known, behind[known]) - thickness
+    behind = np.interp(np.arange(len(heights)), known, behind[known]) - off
     return np.minimum.accumulate(gaussian_filter1d(behind, 3.0, mode="nearest"))
 
 
@@ -289,6 +239,8 @@ def _trimmed(
     points: np.ndarray, faces: np.ndarray, hair: Hair, head: Head, camera: Camera
 ) -> tuple[np.ndarray, np.ndarray]:  # [H, 3], [G, 3]
     """Keep the back, and of the front what lies on hair pixels; drop vertices that are no longer used."""
+    corners = points[faces]
+    faces = faces[(np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2) < LONGEST).all(1)]
     centre = points[faces].mean(1)
     pixels, _ = camera.project(head.to_world(centre))
     kept = faces[(centre[:, 2] < hair.centre[2]) | _at(hair.mask, pixels)]

@@ -1,11 +1,27 @@
-"""Which pixels of the photo are hair: a colour model of this person's hair, skin and clothes, seeded by the fit."""
+"""Which pixels of the photo are hair: it spreads from the crown over what looks alike, as far as skin and clothes.
+
+The crown tells hair's colours ill: lengths lie in another light. So the matting Laplacian carries what is known from
+pixel to pixel, and a colour model of this person's hair, skin and clothes decides only where that says little.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
-from scipy.ndimage import binary_closing, binary_erosion, binary_opening, gaussian_filter, label
+from scipy.ndimage import (
+    binary_closing,
+    binary_erosion,
+    binary_opening,
+    distance_transform_edt,
+    gaussian_filter,
+    label,
+)
+
+from backend.photo.matting import spread
 
 GAMMA = 2.2
 SEED_LIMIT = 4000
@@ -14,29 +30,110 @@ BALD_SHARE = 0.3
 """Of a bald scalp's pixels about half look more like face; of hair, few."""
 SHADED = 0.4
 """Of the hair's median light: what is darker lies in the shade of other hair."""
-MIN_SEEDS = 60
-"""Fewer hair seeds than this: the head is cropped or tiny, and no hair is looked for."""
+SIDE = 320
+"""Pixels of the longer side at which hair is looked for."""
+FIRM = 0.9
+"""Share of a shrunk pixel that must be seed."""
+MIN_SEEDS = 20
+"""Fewer shrunk pixels than this: the head is cropped or tiny, and no hair is looked for."""
+RIM = 0.15
+"""Of the face's size: so near its outline it may lie under hair."""
+TYPICAL = 0.5
+"""Share of the skin's pixels, those next to their median colour, that no hair falls over."""
+STRANDS = 0.15
+"""Share of the clothes' pixels that a colour must have to be the clothes', not that of hair which falls there."""
+WEIGHT, LEAST = 1e-3, 1e-5
+"""Of the colours' evidence against the Laplacian, and of what draws an undecided region to skin and clothes."""
+SMOOTHNESS = 1e-5
+"""Of the Laplacian: the larger, the farther hair spreads over strands and shine."""
+ODDS_SCALE, ODDS_LIMIT = 4.0, 3.0
+"""Difference of log density that counts one unit of log odds, and how many count at most."""
+NOWHERE = (1.0, 0.0, 1.0)
+"""A colour that nobody wears, for what lies beside the person: nothing spreads over it."""
+
+
+@dataclass(frozen=True)
+class Sights:
+    """What the fitted naked body shows in each pixel; all [H, W] bool."""
+
+    scalp: NDArray[np.bool_]  # the upper scalp
+    skin: NDArray[np.bool_]  # bare skin of the lower face
+    clothes: NDArray[np.bool_]  # trunk and arms below the neck
+    beside: NDArray[np.bool_]  # nothing, next to the head and over the chin
+    upper: NDArray[np.bool_]  # over the ears
+    reach: NDArray[np.bool_]  # where hair of this head could be
 
 
 def hair_mask(
     rgb: NDArray[np.uint8],  # [H, W, 3] the person's colours
     alpha: NDArray[np.float32],  # [H, W]
-    scalp: NDArray[np.bool_],  # [H, W] pixels where the fitted body shows the upper scalp
-    skin: NDArray[np.bool_],  # [H, W] pixels where it shows bare face skin
-    clothes: NDArray[np.bool_],  # [H, W] pixels where it shows the trunk and arms below the neck
-    reach: NDArray[np.bool_],  # [H, W] pixels that hair of this head could reach
+    sights: Sights,
 ) -> NDArray[np.bool_]:  # [H, W]
     """Hair pixels connected to the crown. Empty for a bald head, whose scalp looks like its face."""
     person = alpha > 0.5
-    smooth = gaussian_filter(rgb.astype(np.float32), (0.7, 0.7, 0))
-    seeds = [binary_erosion(where & person, iterations=2) for where in (scalp, skin, clothes)]
-    if seeds[0].sum() < MIN_SEEDS or seeds[1].sum() < MIN_SEEDS:
-        return np.zeros_like(person)
-    likely = np.stack([_log_density(smooth, seed) for seed in seeds])
-    if _bald(likely[0][seeds[0]], likely[1][seeds[0]]):
-        return np.zeros_like(person)
-    hair = (likely[0] > likely[1:].max(0)) & person & reach & ~skin
-    return _connected_to(binary_opening(hair, iterations=1), seeds[0])
+    near = person & sights.reach
+    hair = np.zeros_like(person)
+    if not (near & sights.scalp).any():
+        return hair
+    crop = _box(near)
+    shown = near[crop]
+    small = _small_hair(_shrunk(rgb[crop]), _shrunk(shown) > 0.5, _shrunk_sights(sights, crop, person))
+    hair[crop] = cv2.resize(small, shown.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+    return _connected_to(binary_opening(hair & near), sights.scalp)
+
+
+def _small_hair(rgb: np.ndarray, near: np.ndarray, sights: Sights) -> np.ndarray:
+    """How far each pixel is hair, [h, w] in [0, 1]; `rgb` [h, w, 3] of 0 to 255, `near` [h, w] bool."""
+    nothing = np.zeros(near.shape, np.float32)
+    skin = distance_transform_edt(sights.skin) > RIM * np.sqrt(sights.skin.sum())
+    if sights.scalp.sum() < MIN_SEEDS or skin.sum() < MIN_SEEDS:
+        return nothing
+    crown, face = _log_density(rgb, sights.scalp), _log_density(rgb, skin)
+    if _bald(crown[sights.scalp], face[sights.scalp]):
+        return nothing
+    beside = sights.beside & (crown > face)
+    hair = _connected_to(beside | sights.scalp, (beside & sights.upper) | sights.scalp)
+    skin, clothes = _typical(rgb, skin), _worn(rgb, sights.clothes)
+    evidence = _evidence(rgb, np.maximum(crown, _log_density(rgb, hair)), hair, (skin, clothes))
+    unsure = near & ~(hair | skin | clothes)
+    picture = np.where(near[..., None], rgb / 255.0, NOWHERE)
+    known = hair.astype(np.float64)
+    known[unsure] = spread(picture, known, unsure, evidence[unsure], WEIGHT, SMOOTHNESS, LEAST)
+    return known.astype(np.float32)
+
+
+def _evidence(rgb: np.ndarray, likely: np.ndarray, hair: np.ndarray, others: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Probability of hair [h, w] by colour, from how `likely` [h, w] hair has it; `hair` and `others` are sure."""
+    least = float(likely[hair].min())  # what looks less like hair than all that is sure is something unknown
+    odds = likely - np.max([_log_density(rgb, other) for other in others], axis=0, initial=least)
+    return 1 / (1 + np.exp(-np.clip(odds / ODDS_SCALE, -ODDS_LIMIT, ODDS_LIMIT)))
+
+
+def _box(mask: np.ndarray) -> tuple[slice, slice]:
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _shrunk(picture: np.ndarray) -> np.ndarray:
+    """A picture [H, W, ...] with at most `SIDE` pixels on its longer side, float32."""
+    scale = min(1.0, SIDE / max(picture.shape[:2]))
+    size = [max(1, round(scale * length)) for length in picture.shape[1::-1]]
+    return cv2.resize(np.ascontiguousarray(picture, np.float32), size, interpolation=cv2.INTER_AREA)
+
+
+def _shrunk_sights(sights: Sights, crop: tuple[slice, slice], person: np.ndarray) -> Sights:
+    def firm(where: np.ndarray) -> np.ndarray:
+        return binary_erosion(_shrunk((where & person)[crop]) > FIRM)
+
+    return Sights(**{name: firm(where) for name, where in vars(sights).items()})
+
+
+def _typical(rgb: np.ndarray, seed: np.ndarray) -> np.ndarray:
+    """The pixels of `seed` [h, w] that look most like its median, [h, w]: hair that falls there does not."""
+    if not seed.any():
+        return seed
+    apart = ((rgb - np.median(rgb[seed], axis=0)) ** 2).sum(-1)
+    return seed & (apart <= np.quantile(apart[seed], TYPICAL))
 
 
 def shaded_hair(
@@ -56,6 +153,16 @@ def shaded_hair(
     skin = ~mask & (alpha > 0.5)
     strips = binary_closing(dark | skin, iterations=width) & mask
     return _connected_to(strips, dark)
+
+
+def _worn(rgb: np.ndarray, clothes: np.ndarray) -> np.ndarray:
+    """The pixels of `clothes` [h, w] of colours that many of them have, [h, w]."""
+    if clothes.sum() < CLUSTERS:
+        return clothes
+    _, member = kmeans2(rgb[clothes], CLUSTERS, seed=0, minit="++")
+    worn = clothes.copy()
+    worn[clothes] = np.bincount(member, minlength=CLUSTERS)[member] > STRANDS * len(member)
+    return worn
 
 
 def _bald(scalp: np.ndarray, skin: np.ndarray) -> bool:

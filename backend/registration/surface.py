@@ -18,7 +18,8 @@ from scipy.spatial import cKDTree
 from backend.body.geometry import edges, vertex_normals
 from backend.body.model import BodyModel
 from backend.raster.mesh import rasterize_mesh
-from backend.registration.hair import find_hair, hair_pixels, loft_hair
+from backend.registration.hair import find_hair, loft_hair
+from backend.registration.hair_sights import hair_pixels
 from backend.registration.outline import Outline, matte_outline
 from backend.registration.snap import snapped
 from backend.registration.wearer import Wearer, wearer_of

@@ -7,8 +7,9 @@ from scipy.spatial import cKDTree
 
 from backend.avatar.surface import clothed_surface
 from backend.body.geometry import face_normals, vertex_normals
-from backend.registration.hair import find_hair, hair_pixels, loft_hair
-from backend.registration.hair_mask import hair_mask, shaded_hair
+from backend.registration.hair import find_hair, loft_hair
+from backend.registration.hair_mask import Sights, hair_mask, shaded_hair
+from backend.registration.hair_sights import hair_pixels
 from backend.registration.wearer import wearer_of
 from shared.skeleton import JOINT_INDEX
 
@@ -23,7 +24,9 @@ def head():
     rgb = np.clip(rgb + np.random.default_rng(0).normal(0, 4, rgb.shape), 0, 255).astype(np.uint8)
     alpha = np.ones((120, 60), np.float32)
     row = np.arange(120)[:, None] + np.zeros((1, 60), int)
-    return rgb, alpha, row < 20, (row >= 45) & (row < 75), row >= 85, np.ones_like(alpha, dtype=bool)
+    nowhere = np.zeros_like(alpha, dtype=bool)
+    face = (row >= 45) & (row < 75)
+    return rgb, alpha, Sights(row < 20, face, row >= 85, nowhere, row < 50, ~nowhere)
 
 
 def test_hair_is_what_looks_like_the_scalp(head):
@@ -45,8 +48,26 @@ def test_a_bald_head_has_no_hair(head):
 
 
 def test_a_head_out_of_the_picture_has_no_hair(head):
-    rgb, alpha, scalp, *rest = head
-    assert not hair_mask(rgb, alpha, np.zeros_like(scalp), *rest).any()
+    rgb, alpha, sights = head
+    assert not hair_mask(rgb, alpha, replace(sights, scalp=np.zeros_like(sights.scalp))).any()
+
+
+def test_hair_is_followed_into_another_light_and_over_the_chest(head):
+    rgb, alpha, sights = head
+    fade = np.linspace(1, 0.4, 110)[:, None, None]
+    rgb[:110, :8] = BROWN * fade + np.random.default_rng(1).normal(0, 1, (110, 8, 3))  # a lock down to the chest
+    found = hair_mask(rgb, alpha, sights)
+    assert found[3:105, 1:7].mean() > 0.9 and found[45:, 12:].mean() < 0.02
+
+
+def test_what_lies_beside_the_head_and_hangs_together_with_the_crown_is_hair(head):
+    rgb, alpha, sights = head
+    rgb[30:70, 45:] = (170, 50, 40)  # a dyed lock beside the face
+    sights.skin[:, 40:] = False
+    assert hair_mask(rgb, alpha, sights)[42:68, 47:58].mean() < 0.1
+    beside = np.zeros_like(sights.reach)
+    beside[5:60, 40:] = True
+    assert hair_mask(rgb, alpha, replace(sights, beside=beside))[42:68, 47:58].mean() > 0.9
 
 
 def test_hair_in_the_shade_of_hair_is_told_from_locks_and_counts_up_to_the_skin():
