@@ -63,7 +63,7 @@ def measure(rgb: np.ndarray, person: Person, detectors: Detectors) -> Measured:
     _check_body(body, person)
     face = _face(rgb, body.points, person, detectors)
     hands = _hands(rgb, body, looks, detectors)
-    return Measured(body, world, face, hands[0], hands[1], looks, _notes(body, hands))
+    return Measured(body, world, face, hands[0], hands[1], looks, _notes(body))
 
 
 def _body_looks(rgb: np.ndarray, person: Person, detectors: Detectors) -> list[Look]:
@@ -198,12 +198,9 @@ def _wrist_crops(rgb: np.ndarray, left: bool, body: np.ndarray, torso: float) ->
     return [view for crop in crops if not crop.empty for view in (crop, crop.mirror())]
 
 
-def _notes(body: Landmarks, hands: tuple[Landmarks, Landmarks]) -> tuple[str, ...]:
-    notes = [
-        f"The {side} hand cannot be made out."
-        for side, hand in zip(("left", "right"), hands, strict=True)
-        if not hand.found
-    ]
+def _notes(body: Landmarks) -> tuple[str, ...]:
+    """What is wrong with the photo. Of parts that it does not show well enough, the fit says what it made of them."""
+    notes = []
     parts = {"hips": (23, 24), "knees": gates.KNEES, "feet": gates.ANKLES, "elbows": gates.ELBOWS}
     unseen = [part for part, joints in parts.items() if body.confidence[list(joints)].max() < 0.3]
     if unseen:
