@@ -54,7 +54,7 @@ def test_a_head_out_of_the_picture_has_no_hair(head):
 
 def test_hair_is_followed_into_another_light_and_over_the_chest(head):
     rgb, alpha, sights = head
-    fade = np.linspace(1, 0.4, 110)[:, None, None]
+    fade = np.linspace(1, 0.6, 110)[:, None, None]
     rgb[:110, :8] = BROWN * fade + np.random.default_rng(1).normal(0, 1, (110, 8, 3))  # a lock down to the chest
     found = hair_mask(rgb, alpha, sights)
     assert found[3:105, 1:7].mean() > 0.9 and found[45:, 12:].mean() < 0.02
