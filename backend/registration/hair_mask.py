@@ -98,7 +98,8 @@ def _small_hair(rgb: np.ndarray, near: np.ndarray, sights: Sights) -> np.ndarray
     unsure = near & ~(hair | skin | clothes)
     picture = np.where(near[..., None], rgb / 255.0, NOWHERE)
     known = hair.astype(np.float64)
-    known[unsure] = spread(picture, known, unsure, evidence[unsure], WEIGHT, SMOOTHNESS, LEAST)
+    if unsure.any():
+        known[unsure] = spread(picture, known, unsure, evidence[unsure], WEIGHT, SMOOTHNESS, LEAST)
     return known.astype(np.float32)
 
 
