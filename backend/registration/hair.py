@@ -77,9 +77,8 @@ def find_hair(mask: np.ndarray, observations: Observations, wearer: Wearer, came
 
 def _distance(wearer: Wearer, camera: Camera) -> float:
     """Metres from the camera to the head."""
-    transform = wearer.transforms[JOINT_INDEX["head"]]
-    joint = transform[:3, :3] @ wearer.joints[JOINT_INDEX["head"]] + transform[:3, 3]
-    return float(camera.project(joint[None])[1][0])
+    joint = HeadFrame.of(wearer).to_world(wearer.joints[None, JOINT_INDEX["head"]])
+    return float(camera.project(joint)[1][0])
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Sights:
     skin: NDArray[np.bool_]  # bare skin of the lower face
     clothes: NDArray[np.bool_]  # trunk and arms below the neck
     beside: NDArray[np.bool_]  # nothing, next to the head and over the chin
-    upper: NDArray[np.bool_]  # over the ears
+    upper: NDArray[np.bool_]  # nothing, over the ears
     reach: NDArray[np.bool_]  # where hair of this head could be
 
 
@@ -137,6 +137,16 @@ def _typical(rgb: np.ndarray, seed: np.ndarray) -> np.ndarray:
     return seed & (apart <= np.quantile(apart[seed], TYPICAL))
 
 
+def _worn(rgb: np.ndarray, clothes: np.ndarray) -> np.ndarray:
+    """The pixels of `clothes` [h, w] of colours that many of them have, [h, w]."""
+    if clothes.sum() < CLUSTERS:
+        return clothes
+    _, member = kmeans2(rgb[clothes], CLUSTERS, seed=0, minit="++")
+    worn = clothes.copy()
+    worn[clothes] = np.bincount(member, minlength=CLUSTERS)[member] > STRANDS * len(member)
+    return worn
+
+
 def shaded_hair(
     mask: NDArray[np.bool_],  # [H, W] hair pixels
     rgb: NDArray[np.uint8],  # [H, W, 3] the person's colours
@@ -154,16 +164,6 @@ def shaded_hair(
     skin = ~mask & (alpha > 0.5)
     strips = binary_closing(dark | skin, iterations=width) & mask
     return _connected_to(strips, dark)
-
-
-def _worn(rgb: np.ndarray, clothes: np.ndarray) -> np.ndarray:
-    """The pixels of `clothes` [h, w] of colours that many of them have, [h, w]."""
-    if clothes.sum() < CLUSTERS:
-        return clothes
-    _, member = kmeans2(rgb[clothes], CLUSTERS, seed=0, minit="++")
-    worn = clothes.copy()
-    worn[clothes] = np.bincount(member, minlength=CLUSTERS)[member] > STRANDS * len(member)
-    return worn
 
 
 def _bald(scalp: np.ndarray, skin: np.ndarray) -> bool:

@@ -34,21 +34,22 @@ def _sights(seen: np.ndarray, wearer: Wearer, camera: Camera) -> Sights:
     clothed = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in CLOTHED])
     chest = clothed & (height < wearer.joints[JOINT_INDEX["neck"], 1] - 0.12)
     head_top, face, trunk = (shows(seen, wearer.faces, which) for which in (scalp, lower_face, chest))
-    beside, upper = _next_to_the_head(wearer, camera)
-    return Sights(head_top, face, trunk, beside & (seen < 0), upper, _reach(wearer, head, camera))
+    reach = _reach(wearer, head, camera)
+    beside, upper = _next_to_the_head(reach & (seen < 0), wearer, camera)
+    return Sights(head_top, face, trunk, beside, upper, reach)
 
 
-def _next_to_the_head(wearer: Wearer, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels [H, W] next to the head and over its chin, and those over the ears."""
+def _next_to_the_head(free: np.ndarray, wearer: Wearer, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Of the pixels `free` [H, W] bool, those next to the head and over its chin, and those over the ears."""
     ears = wearer.joints[JOINT_INDEX["head"]]
     height = wearer.vertices[wearer.dominant == JOINT_INDEX["head"], 1]
     low, high = height.min(), height.max()
-    everywhere = np.ones((camera.height, camera.width), dtype=bool)
-    plane = on_middle_plane(everywhere, HeadFrame.of(wearer), ears[2], camera).reshape(*everywhere.shape, 2)
     size = high - low
-    beside = np.abs(plane[..., 0] - ears[0]) < WIDE * size
-    beside &= (plane[..., 1] > low) & (plane[..., 1] < high + TALL * size)
-    return beside, plane[..., 1] > ears[1]
+    x, y = on_middle_plane(free, HeadFrame.of(wearer), ears[2], camera).T
+    beside, upper = np.zeros_like(free), np.zeros_like(free)
+    beside[free] = (np.abs(x - ears[0]) < WIDE * size) & (y > low) & (y < high + TALL * size)
+    upper[free] = y > ears[1]
+    return beside, upper
 
 
 def naked(wearer: Wearer, camera: Camera) -> np.ndarray:
