@@ -1,13 +1,14 @@
-"""A worker's end of the socket to its server. A thread listens, so that the worker answers while torch computes."""
+"""A worker's end of the socket to its server. While torch computes, a thread looks into it, so that it answers."""
 
 from __future__ import annotations
 
 import json
 import os
 import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from queue import SimpleQueue
 from typing import TextIO
 
 import zmq
@@ -15,6 +16,7 @@ import zmq
 from backend.service.bundle import bundled, unbundled
 from backend.service.work import WorkCancel, WorkJob, WorkPing, WorkPong, WorkStop
 from shared.wire.codec import Buffers, Envelope, decode, encode
+from shared.wire.limits import WORKER_LOOK_S
 from shared.wire.schema import Message
 
 
@@ -47,25 +49,34 @@ def end_with(stream: TextIO) -> None:
 class Link:
     """What the worker's main thread sees of the server: work to take, a way to answer, and what was cancelled.
 
-    The socket is used by whoever holds the lock: what the main thread has to say need not wait for another thread.
+    The socket is used by whoever holds the lock. While the main thread waits for work it listens itself: to be handed
+    a message by another thread takes longer than to read it.
     """
 
     def __init__(self, endpoint: str, contact: Contact) -> None:
-        self._inbox: SimpleQueue[Envelope] = SimpleQueue()
+        self._inbox: deque[Envelope] = deque()
         self._cancelled: set[str] = set()
         self._lock = threading.Lock()
+        self._waits = False  # the main thread, for work
         self._socket = _dealer(zmq.Context(), contact)
         self._socket.connect(endpoint)
-        descriptor = int(self._socket.get(zmq.FD))
-        threading.Thread(target=self._listen, args=(descriptor,), name="link", daemon=True).start()
+        self._poller = zmq.Poller()
+        self._poller.register(int(self._socket.get(zmq.FD)), zmq.POLLIN)
+        threading.Thread(target=self._look, name="link", daemon=True).start()
 
     def work(self) -> Iterator[Envelope]:
         """What the server asks for, one after the other, for ever: `WorkStop` ends the process."""
         while True:
-            yield self._inbox.get()
+            with self._lock:
+                self._take_in()
+                self._waits = not self._inbox
+            if self._waits:
+                self._poller.poll()
+            else:
+                yield self._inbox.popleft()
 
     def send(self, message: Message, buffers: Buffers | None = None) -> None:
-        """Send, from any thread. Buffers are copied."""
+        """Send, from the thread that does the work. Buffers are copied."""
         with self._lock:
             self._say(Envelope(message, buffers or {}))
             self._take_in()
@@ -74,13 +85,13 @@ class Link:
         """Whether the server wants the job stopped."""
         return job in self._cancelled
 
-    def _listen(self, descriptor: int) -> None:
-        poller = zmq.Poller()
-        poller.register(descriptor, zmq.POLLIN)
+    def _look(self) -> None:
+        """Pings and cancelled jobs do not wait until the main thread has time."""
         while True:
+            time.sleep(WORKER_LOOK_S)
             with self._lock:
-                self._take_in()
-            poller.poll()
+                if not self._waits:
+                    self._take_in()
 
     def _say(self, envelope: Envelope) -> None:
         self._socket.send(bundled(encode(envelope)))
@@ -101,7 +112,7 @@ class Link:
         else:
             if isinstance(message, WorkJob):
                 self._cancelled.discard(message.job)  # a word about an earlier try of the same job
-            self._inbox.put(envelope)
+            self._inbox.append(envelope)
 
 
 def _dealer(context: zmq.Context[zmq.Socket[bytes]], contact: Contact) -> zmq.Socket[bytes]:

@@ -117,6 +117,7 @@ STAGE_SILENCE_S = 120.0  # a stage that says nothing for so long has hung
 CANCEL_COOPERATIVE_S = 3.0
 CANCEL_KILL_S = 4.0  # and effective within 5: a second is left to notice and to tell
 WORKER_SILENCE_S = 15.0  # compiling and loading may keep even a worker's listening thread busy for some seconds
+WORKER_LOOK_S = 0.1  # a worker that computes looks so often for pings and cancelled jobs
 WORKER_START_S = 180.0  # to import what it needs, from a cold disk
 WORKER_RESTART_S = (0.1, 30.0)  # before the next try, doubled while starting fails
 WORKER_STARTS = 3  # failed ones, then the service says that it cannot work

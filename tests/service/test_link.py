@@ -11,16 +11,19 @@ import zmq
 
 from backend.service.link import Contact, Link
 from backend.service.work import WorkCancel, WorkClose, WorkMemory, WorkPing, WorkPong, WorkReady
+from shared.wire import limits
 from tests.service.employer import Employer
 
-TALK = str(uuid.UUID(int=0))
+SILENCE, TALK = (str(uuid.UUID(int=number)) for number in range(2))
 PINGS, ROUNDS = 200, 300
 
 
 def main():
-    """A worker that talks without a pause until that is cancelled, then answers its orders."""
+    """A worker that is silent, then talks without a pause, each until that is cancelled, then answers its orders."""
     link = Link(sys.argv[4], Contact.read(sys.stdin))
     link.send(WorkReady("build", 0, "cpu", "none"))
+    while not link.cancelled(SILENCE):
+        time.sleep(0.01)
     number = 0
     while not link.cancelled(TALK):
         link.send(WorkMemory(number, 0))
@@ -37,7 +40,17 @@ def worker():
     employer.close()
 
 
+@pytest.mark.limits("WORKER_LOOK_S")
+def test_pings_are_answered_while_the_main_thread_is_busy(worker):
+    for _ in range(3):
+        worker.send(WorkPing())
+        began = time.monotonic()
+        assert worker.receive(timeout_s=20.0).message == WorkPong()
+        assert time.monotonic() - began < limits.WORKER_SILENCE_S / 2
+
+
 def test_pings_are_answered_while_the_main_thread_sends_without_a_pause_and_nothing_is_lost_or_doubled(worker):
+    worker.send(WorkCancel(SILENCE))
     for _ in range(PINGS):
         worker.send(WorkPing())
     pongs, talk, done = [], [], False
@@ -55,7 +68,8 @@ def test_pings_are_answered_while_the_main_thread_sends_without_a_pause_and_noth
 
 
 def test_what_comes_in_the_moment_of_an_answer_is_not_left_until_something_else_comes(worker):
-    worker.send(WorkCancel(TALK))
+    for told in (SILENCE, TALK):
+        worker.send(WorkCancel(told))
     worker.expect(WorkMemory, until=lambda memory: memory.total == 1)
     for number in range(ROUNDS):
         worker.send(WorkClose(str(number)))
@@ -71,7 +85,6 @@ class Shared:
     def __init__(self):
         self.users, self.met = threading.Semaphore(1), threading.Event()
         self.near, self.far = socket.socketpair()
-        self.near.send(b"!")
 
     def connect(self, endpoint):
         """Nowhere."""
@@ -98,7 +111,6 @@ def test_two_threads_never_use_the_socket_at_once(monkeypatch):
     link = Link("", None)
     for number in range(3):
         link.send(WorkMemory(number, 0))
-    shared.far.recv(1)  # and the thread that listens rests for ever
     assert not shared.met.is_set()
 
 
