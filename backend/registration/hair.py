@@ -36,7 +36,7 @@ CLEARANCE = 0.006  # metres between skin or cloth and the hair over it
 LONG_SHARE = 0.12  # of the hair pixels must lie clear of the head, or offsets on the scalp are enough
 FRONT_DEPTH = 0.06  # metres from the middle plane to the front of the free ellipse
 CROWN_HEIGHT = 0.03  # metres from the hair's top within which the back rounds off
-BACK_EXPONENT = 2.7  # of the superellipse behind the head; 2 is an ellipse
+FULLNESS = 2.7  # exponent of the superellipse that a ring of hair is; 2 is an ellipse
 LOCK = 0.01  # metres: a lock of hair is no narrower
 SMALLEST = (5 * LOCK) ** 2  # square metres: less of it that hangs together with nothing floats in the air when it turns
 LONGEST = 0.03  # metres: where a ring jumps farther between neighbours, one hangs before the other with air between
@@ -162,7 +162,7 @@ def _back_line(
 
 
 def _rings(heights: np.ndarray, left: np.ndarray, right: np.ndarray, back: np.ndarray, z: float) -> np.ndarray:
-    """Ellipses [K, AROUND, 3] through the outline and the back line."""
+    """Superellipses [K, AROUND, 3] through the outline and the back line."""
     angle = np.linspace(0, 2 * np.pi, AROUND, endpoint=False)
     centre, half_width = 0.5 * (left + right), 0.5 * (right - left)
     crown = np.maximum.accumulate(half_width) / half_width.max()
@@ -170,18 +170,17 @@ def _rings(heights: np.ndarray, left: np.ndarray, right: np.ndarray, back: np.nd
     depth = np.where(np.sin(angle) > 0, FRONT_DEPTH * crown[:, None], ((z - back) * rounded)[:, None])
     return np.stack(
         [
-            centre[:, None] + half_width[:, None] * _squared(np.cos(angle), angle),
+            centre[:, None] + half_width[:, None] * _fuller(np.cos(angle)),
             np.broadcast_to(heights[:, None], (len(heights), AROUND)),
-            z + depth * _squared(np.sin(angle), angle),
+            z + depth * _fuller(np.sin(angle)),
         ],
         axis=-1,
     )
 
 
-def _squared(coordinate: np.ndarray, angle: np.ndarray) -> np.ndarray:
-    """An ellipse's coordinate behind the head, where a skull with hair is fuller than an ellipse."""
-    fuller = np.sign(coordinate) * np.abs(coordinate) ** (2.0 / BACK_EXPONENT)
-    return np.where(np.sin(angle) < 0, fuller, coordinate)
+def _fuller(coordinate: np.ndarray) -> np.ndarray:
+    """An ellipse's coordinate on the superellipse."""
+    return np.sign(coordinate) * np.abs(coordinate) ** (2.0 / FULLNESS)
 
 
 def _carved(rings: np.ndarray, person: np.ndarray, head: Head, camera: Camera) -> np.ndarray:

@@ -38,6 +38,8 @@ MIN_SEEDS = 20
 """Fewer shrunk pixels than this: the head is cropped or tiny, and no hair is looked for."""
 RIM = 0.15
 """Of the face's size: so near its outline it may lie under hair."""
+BROW = 0.25
+"""Of the face's size: what is less high is a brow, or a stray lock that lies level."""
 TYPICAL = 0.5
 """Share of the skin's pixels, those next to their median colour, that no hair falls over."""
 STRANDS = 0.15
@@ -48,6 +50,8 @@ SMOOTHNESS = 1e-5
 """Of the Laplacian: the larger, the farther hair spreads over strands and shine."""
 ODDS_SCALE, ODDS_LIMIT = 4.0, 3.0
 """Difference of log density that counts one unit of log odds, and how many count at most."""
+STRANGE = 6.0
+"""Log density by which what may be hair looks less like it than all that is sure."""
 NOWHERE = (1.0, 0.0, 1.0)
 """A colour that nobody wears, for what lies beside the person: nothing spreads over it."""
 
@@ -58,9 +62,10 @@ class Sights:
 
     scalp: NDArray[np.bool_]  # the upper scalp
     skin: NDArray[np.bool_]  # bare skin of the lower face
+    throat: NDArray[np.bool_]  # bare or clothed
     clothes: NDArray[np.bool_]  # trunk and arms below the neck
-    beside: NDArray[np.bool_]  # nothing, next to the head and over the chin
-    upper: NDArray[np.bool_]  # nothing, over the ears
+    beside: NDArray[np.bool_]  # over the chin, nothing next to the head, or the head behind the temples
+    upper: NDArray[np.bool_]  # of that, what lies over the ears
     reach: NDArray[np.bool_]  # where hair of this head could be
 
 
@@ -91,23 +96,31 @@ def _small_hair(rgb: np.ndarray, near: np.ndarray, sights: Sights) -> np.ndarray
     crown, face = _log_density(rgb, sights.scalp), _log_density(rgb, skin)
     if _bald(crown[sights.scalp], face[sights.scalp]):
         return nothing
-    beside = sights.beside & (crown > face)
+    bare = (_typical(rgb, skin), _worn(rgb, sights.clothes))
+    beside = sights.beside & (crown > _most_likely(rgb, bare))
     hair = _connected_to(beside | sights.scalp, (beside & sights.upper) | sights.scalp)
-    skin, clothes = _typical(rgb, skin), _worn(rgb, sights.clothes)
-    evidence = _evidence(rgb, np.maximum(crown, _log_density(rgb, hair)), hair, (skin, clothes))
-    unsure = near & ~(hair | skin | clothes)
+    likely = np.maximum(crown, _log_density(rgb, hair))
+    throat = sights.throat & (likely < likely[hair].min())
+    evidence = _evidence(rgb, likely, hair, bare)
+    unsure = near & ~np.any([hair, throat, *bare], axis=0)
     picture = np.where(near[..., None], rgb / 255.0, NOWHERE)
     known = hair.astype(np.float64)
     if unsure.any():
         known[unsure] = spread(picture, known, unsure, evidence[unsure], WEIGHT, SMOOTHNESS, LEAST)
-    return known.astype(np.float32)
+    hangs = binary_opening(known > 0.5, np.ones((round(BROW * np.sqrt(sights.skin.sum())), 1)))
+    return (known * hangs).astype(np.float32)
 
 
 def _evidence(rgb: np.ndarray, likely: np.ndarray, hair: np.ndarray, others: tuple[np.ndarray, ...]) -> np.ndarray:
     """Probability of hair [h, w] by colour, from how `likely` [h, w] hair has it; `hair` and `others` are sure."""
-    least = float(likely[hair].min())  # what looks less like hair than all that is sure is something unknown
-    odds = likely - np.max([_log_density(rgb, other) for other in others], axis=0, initial=least)
+    least = float(likely[hair].min()) - STRANGE  # what looks still less like hair is something unknown
+    odds = likely - np.maximum(_most_likely(rgb, others), least)
     return 1 / (1 + np.exp(-np.clip(odds / ODDS_SCALE, -ODDS_LIMIT, ODDS_LIMIT)))
+
+
+def _most_likely(rgb: np.ndarray, seeds: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Log density [h, w] under the colours of the one of `seeds` ([h, w] bool each) that explains each pixel best."""
+    return np.max([_log_density(rgb, seed) for seed in seeds], axis=0)
 
 
 def _box(mask: np.ndarray) -> tuple[slice, slice]:

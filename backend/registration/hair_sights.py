@@ -15,6 +15,8 @@ from shared.skeleton import JOINT_INDEX, LEFT_HAND, NUM_JOINTS, RIGHT_HAND
 FACE_MOBILITY = 0.003  # metres: skin that expressions move further than this is certainly face
 CLOTHED = ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar", "left_shoulder", "right_shoulder")
 HANDS = [*range(NUM_JOINTS)[LEFT_HAND], *range(NUM_JOINTS)[RIGHT_HAND]]
+TEMPLES = 0.04  # metres: so far before the ears a head is covered by hair, if it has any
+THROAT = 0.035  # metres to each side of the middle, where hair seldom hangs
 WIDE, TALL = 0.75, 0.3  # of a head's height: what is farther from its middle, and over its crown, is not next to it
 
 
@@ -26,17 +28,27 @@ def hair_pixels(observations: Observations, wearer: Wearer, camera: Camera) -> n
 
 
 def _sights(seen: np.ndarray, wearer: Wearer, camera: Camera) -> Sights:
-    head = wearer.dominant == JOINT_INDEX["head"]
-    height = wearer.vertices[:, 1]
+    head, neck = (wearer.dominant == JOINT_INDEX[name] for name in ("head", "neck"))
+    height, depth = wearer.vertices[:, 1], wearer.vertices[:, 2]
+    ears, throat = (wearer.joints[JOINT_INDEX[name]] for name in ("head", "neck"))
     eyes, crown = wearer.joints[JOINT_INDEX["left_eye"], 1], height[head].max()
-    scalp = head & (height > eyes + 0.75 * (crown - eyes))
-    lower_face = (wearer.mobility > FACE_MOBILITY) & (height < eyes - 0.02)
     clothed = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in CLOTHED])
-    chest = clothed & (height < wearer.joints[JOINT_INDEX["neck"], 1] - 0.12)
-    head_top, face, trunk = (shows(seen, wearer.faces, which) for which in (scalp, lower_face, chest))
+
+    def where(vertices: np.ndarray) -> np.ndarray:
+        return shows(seen, wearer.faces, vertices)
+
     reach = _reach(wearer, head, camera)
-    beside, upper = _next_to_the_head(reach & (seen < 0), wearer, camera)
-    return Sights(head_top, face, trunk, beside, upper, reach)
+    bare = (seen < 0) | where(head & (depth < ears[2] + TEMPLES))
+    beside, upper = _next_to_the_head(reach & bare, wearer, camera)
+    return Sights(
+        scalp=where(head & (height > eyes + 0.75 * (crown - eyes))),
+        skin=where((wearer.mobility > FACE_MOBILITY) & (height < eyes - 0.02)),
+        throat=where(neck & (np.abs(wearer.vertices[:, 0] - throat[0]) < THROAT) & (depth > throat[2] + 0.02)),
+        clothes=where(clothed & (height < throat[1] - 0.12)),
+        beside=beside,
+        upper=upper,
+        reach=reach,
+    )
 
 
 def _next_to_the_head(free: np.ndarray, wearer: Wearer, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
