@@ -9,6 +9,7 @@ from backend.avatar.anatomy import Anatomy
 from backend.avatar.limbs import LIMB_NAMES
 from backend.avatar.projection import FACING, Evidence
 from backend.avatar.recurring import met_among
+from backend.avatar.strands import under_ears
 from backend.registration.confidence import LOW
 
 FACE_RIM = 0.6
@@ -40,15 +41,16 @@ def guessed(parts: Anatomy, confidence: dict[str, float]) -> np.ndarray:
     return np.isin(parts.limb, limbs)
 
 
-def mistaken(parts: Anatomy, evidence: Evidence) -> np.ndarray:
-    """Texels [M] bool that the photo shows something else at: lids, and what is under hair.
+def mistaken(parts: Anatomy, evidence: Evidence, ears: np.ndarray) -> np.ndarray:
+    """Texels [M] bool that the photo shows something else at: lids, and what is under hair. `ears` [3] lie beside it.
 
     An open lid is a few texels between lash and crease; a blink would draw their shadow over the whole eye. Hair at
     the side of a face hangs off it, and would stain the cheek when the head turns, and so would strands the clothes.
     """
     off_the_head = ~np.isin(parts.limb, [LIMB_NAMES.index("head"), len(LIMB_NAMES)])
     behind_hair = evidence.hairline & parts.face & (evidence.facing < FACE_RIM)
-    behind_hair |= (evidence.hairline | evidence.hair) & off_the_head
+    bald = off_the_head | (under_ears(parts.position, ears) & ~parts.face & (parts.part == "skin"))
+    behind_hair |= (evidence.hairline | evidence.hair) & bald
     return parts.lid | behind_hair
 
 

@@ -23,6 +23,7 @@ from backend.body.posing import PosedBody, ShapedBody
 from backend.raster.mesh import rasterize_mesh
 from backend.stages import Light, Observations, Registration
 from shared.camera import Camera
+from shared.skeleton import JOINT_INDEX
 
 ARM_BEGINS = 0.6
 """Share of an upper arm inside the photo from which the whole arm is shown."""
@@ -66,7 +67,7 @@ def draft_avatar(
     parts = anatomy(model, surface, texels)
     guesses, past = guessed(parts, registration.confidence), seen_past_arms(evidence, parts)
     elsewhere = guesses | past  # the photo shows somebody else's colour there, and they must hide in it
-    wrong = elsewhere | mistaken(parts, evidence)
+    wrong = elsewhere | mistaken(parts, evidence, shaped.joints[JOINT_INDEX["head"]].numpy())
     evidence = replace(evidence, known=evidence.known & ~wrong | shown_past_arms(evidence, parts, past))
     room = Room.of(surface, torch.as_tensor(parts.position))
     light = _photo_light(room, parts, evidence, posed, registration.camera)

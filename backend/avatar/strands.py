@@ -15,8 +15,8 @@ from backend.avatar.noise import log_brightness, smooth_noise
 
 BEHIND = 0.045
 """Metres from the middle between the ears back to where all is hair."""
-EAR_TOP, EAR_FRONT, EAR_BACK = 0.045, 0.015, -0.02
-"""Metres from there up to an ear's top, forward to its front and back."""
+EAR_TOP, EAR_LOBE, EAR_FRONT, EAR_BACK = 0.045, -0.02, 0.015, -0.02
+"""Metres from there up to an ear's top and its lobe, forward to its front and back."""
 SKIN_FARTHER = 2.0
 """How much farther skin counts than hair."""
 PROBES = 600
@@ -56,12 +56,19 @@ def is_hair(
     centre: np.ndarray,  # [3] between the ears
 ) -> np.ndarray:  # [U] bool
     """Behind the ears and over the hairline all is hair; elsewhere what is not much nearer to seen skin."""
+    bare = under_ears(query, centre)
     if not len(skin):
-        return np.ones(len(query), dtype=bool)
+        return ~bare
     _, up, forward = (query - centre).T
     behind = (forward < -BEHIND) | ((forward < EAR_BACK) & (up > 0))
     apart = [cKDTree(np.concatenate([seen, mirrored(seen, centre[0])])).query(query)[0] for seen in (hair, skin)]
-    return behind | _over_the_hairline(query, hair, centre) | (apart[0] < SKIN_FARTHER * apart[1])
+    return ~bare & (behind | _over_the_hairline(query, hair, centre) | (apart[0] < SKIN_FARTHER * apart[1]))
+
+
+def under_ears(position: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """What of a head [M, 3] lies under its ears, before the nape, [M] bool: hair falls there, and none grows."""
+    _, up, forward = (position - centre).T
+    return (up < EAR_LOBE) & (forward > EAR_BACK)
 
 
 def _over_the_hairline(query: np.ndarray, hair: np.ndarray, centre: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 
 from backend.raster.mesh import rasterize_mesh
 from backend.registration.hair_mask import shaded_hair
-from backend.registration.hair_sights import naked, shows
+from backend.registration.hair_sights import TEMPLES, naked, shows
 from backend.registration.head import HeadFrame, on_middle_plane
 from backend.registration.wearer import Wearer
 from backend.stages import HairLayer, Observations
@@ -42,6 +42,7 @@ SMALLEST = (5 * LOCK) ** 2  # square metres: less of it that hangs together with
 LONGEST = 0.03  # metres: where a ring jumps farther between neighbours, one hangs before the other with air between
 OVER_EARS = 0.035  # metres from the eyes up to where a skull is widest
 FEWEST_RINGS = 8
+SKULL = [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]
 INWARDS = 32  # places tried from a ring to its axis
 HUGGING = 0.025  # metres: hair this near the bare head's outline is short
 
@@ -63,16 +64,32 @@ class Hair:
 def find_hair(mask: np.ndarray, observations: Observations, wearer: Wearer, camera: Camera) -> Hair | None:
     """Long hair among the hair pixels `mask` [H, W]; None for hair that hugs the scalp, which offsets can follow."""
     seen = naked(wearer, camera)
-    hugging = shows(seen, wearer.faces, np.isin(wearer.dominant, [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]))
+    hugging = shows(seen, wearer.faces, np.isin(wearer.dominant, SKULL))
     pixels = camera.K[0, 0] / _distance(wearer, camera)  # per metre
     hugging = distance_transform_edt(~hugging) < HUGGING * pixels
     if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
         return None
     lock = int(LOCK * pixels)
-    shaded = shaded_hair(mask, observations.foreground, observations.alpha, lock)
-    slivers = ~shaded & ~binary_opening(mask & ~shaded, iterations=max(lock // 4, 1))
+    shaded = _behind(shaded_hair(mask, observations.foreground, observations.alpha, lock), mask, wearer, camera)
+    shaded, lit = (binary_opening(which, iterations=max(lock // 4, 1)) for which in (shaded, mask & ~shaded))
     person = binary_dilation(observations.alpha > 0.5)
-    return Hair(binary_closing(mask, iterations=3) & ~slivers, shaded, person, wearer.joints[JOINT_INDEX["head"]])
+    hair = binary_closing(lit | shaded, iterations=3)
+    shaded = binary_dilation(shaded, iterations=max(lock // 2, 1)) & hair & ~lit  # with the rim that lies at the skin
+    return Hair(hair, shaded, person, wearer.joints[JOINT_INDEX["head"]])
+
+
+def _behind(shaded: np.ndarray, mask: np.ndarray, wearer: Wearer, camera: Camera) -> np.ndarray:
+    """Of the `shaded` pixels of the `mask` [H, W], those below the eyes with a lit lock farther out at their height."""
+    middle, eyes = wearer.joints[JOINT_INDEX["head"]], wearer.joints[JOINT_INDEX["left_eye"], 1]
+    x, y = on_middle_plane(mask, HeadFrame.of(wearer), middle[2], camera).T
+    out, dark = np.abs(x - middle[0]), shaded[mask]
+    level = np.floor((y - y.min()) / LEVEL).astype(int)
+    row = 2 * level + (x > middle[0])
+    farthest = np.zeros(row.max() + 1)
+    np.maximum.at(farthest, row[~dark], out[~dark])
+    behind = np.zeros_like(mask)
+    behind[mask] = dark & (y < eyes) & (out < farthest[row])
+    return behind
 
 
 def _distance(wearer: Wearer, camera: Camera) -> float:
@@ -99,7 +116,10 @@ def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -
         return None
     off = np.where(heights > hair.centre[1], _thickness(heights, left, right, hair, wearer), CLEARANCE)
     back = _back_line(heights, left, right, head.body, off)
-    rings = _carved(_rings(heights, left, right, back, hair.centre[2]), hair.person, head, camera)
+    rings = _rings(heights, left, right, back, hair.centre[2])
+    widest = wearer.joints[JOINT_INDEX["left_eye"], 1] + OVER_EARS
+    rings = _beside_skull(rings, head.body[np.isin(wearer.dominant, SKULL)], hair.centre, widest)
+    rings = _carved(rings, hair.person, head, camera)
     rings, behind = _hung_behind(rings, 0.5 * (back + hair.centre[2]), hair.shaded, head, camera)
     points = _pushed_forward(rings.reshape(-1, 3), head, camera)
     faces = _faces(len(heights))
@@ -183,6 +203,30 @@ def _fuller(coordinate: np.ndarray) -> np.ndarray:
     return np.sign(coordinate) * np.abs(coordinate) ** (2.0 / FULLNESS)
 
 
+def _beside_skull(rings: np.ndarray, skull: np.ndarray, centre: np.ndarray, widest: float) -> np.ndarray:
+    """Move what of the rings' sides [K, AROUND, 3] lies within the `skull` [S, 3] out from its axis.
+
+    Up to the height `widest`: over it hair lies on the skull, not beside it.
+    """
+    moved = rings.copy()
+    for k in np.flatnonzero(rings[:, 0, 1] < widest):
+        near = skull[np.abs(skull[:, 1] - rings[k, 0, 1]) < 2 * LEVEL]
+        if len(near):
+            reach, towards = _polar(near, centre)
+            radius, angle = _polar(rings[k], centre)
+            least = np.interp(angle, towards, reach, period=2 * np.pi) + CLEARANCE
+            inside = (radius < least) & (rings[k, :, 2] < centre[2] + TEMPLES)
+            scale = np.where(inside, least / radius, 1.0)[:, None]
+            moved[k, :, [0, 2]] = (centre[[0, 2]] + (rings[k][:, [0, 2]] - centre[[0, 2]]) * scale).T
+    return moved
+
+
+def _polar(points: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distance [M] from the vertical axis through `centre`, and angle [M] round it."""
+    beside = points[:, [0, 2]] - centre[[0, 2]]
+    return np.linalg.norm(beside, axis=1), np.arctan2(beside[:, 1], beside[:, 0])
+
+
 def _carved(rings: np.ndarray, person: np.ndarray, head: Head, camera: Camera) -> np.ndarray:
     """Draw what of the rings [K, AROUND, 3] shows beside the `person` [H, W] in to it: the back of a tilted head's."""
     axis = rings.mean(1, keepdims=True)
@@ -236,12 +280,12 @@ def _faces(levels: int) -> np.ndarray:
 def _trimmed(
     points: np.ndarray, faces: np.ndarray, hair: Hair, head: Head, camera: Camera
 ) -> tuple[np.ndarray, np.ndarray]:  # [H, 3], [G, 3]
-    """Keep the back, and of the front what lies on hair pixels; drop vertices that are no longer used."""
+    """Keep back and sides, and of the front what lies on hair pixels; drop vertices that are no longer used."""
     corners = points[faces]
     faces = faces[(np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2) < LONGEST).all(1)]
     centre = points[faces].mean(1)
     pixels, _ = camera.project(head.to_world(centre))
-    kept = faces[(centre[:, 2] < hair.centre[2]) | _at(hair.mask, pixels)]
+    kept = faces[(centre[:, 2] < hair.centre[2] + LOCK) | _at(hair.mask, pixels)]
     kept = kept[_patch_area(points, kept) > SMALLEST]
     used, dense = np.unique(kept, return_inverse=True)
     return points[used], dense.reshape(-1, 3).astype(np.int32)

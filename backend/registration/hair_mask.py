@@ -52,6 +52,10 @@ ODDS_SCALE, ODDS_LIMIT = 4.0, 3.0
 """Difference of log density that counts one unit of log odds, and how many count at most."""
 STRANGE = 6.0
 """Log density by which what may be hair looks less like it than all that is sure."""
+PERHAPS = 0.4
+"""How far a pixel must be hair to link what is hair to the crown."""
+STRAY = 0.1
+"""Share of all hair that a lock must be which hangs apart from the rest."""
 NOWHERE = (1.0, 0.0, 1.0)
 """A colour that nobody wears, for what lies beside the person: nothing spreads over it."""
 
@@ -84,7 +88,7 @@ def hair_mask(
     shown = near[crop]
     small = _small_hair(_shrunk(rgb[crop]), _shrunk(shown) > 0.5, _shrunk_sights(sights, crop, person))
     hair[crop] = cv2.resize(small, shown.shape[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
-    return _connected_to(binary_opening(hair & near), sights.scalp)
+    return binary_opening(hair & near)
 
 
 def _small_hair(rgb: np.ndarray, near: np.ndarray, sights: Sights) -> np.ndarray:
@@ -100,15 +104,16 @@ def _small_hair(rgb: np.ndarray, near: np.ndarray, sights: Sights) -> np.ndarray
     beside = sights.beside & (crown > _most_likely(rgb, bare))
     hair = _connected_to(beside | sights.scalp, (beside & sights.upper) | sights.scalp)
     likely = np.maximum(crown, _log_density(rgb, hair))
-    throat = sights.throat & (likely < likely[hair].min())
     evidence = _evidence(rgb, likely, hair, bare)
+    throat = sights.throat & (evidence < 0.5)
     unsure = near & ~np.any([hair, throat, *bare], axis=0)
     picture = np.where(near[..., None], rgb / 255.0, NOWHERE)
     known = hair.astype(np.float64)
     if unsure.any():
         known[unsure] = spread(picture, known, unsure, evidence[unsure], WEIGHT, SMOOTHNESS, LEAST)
     hangs = binary_opening(known > 0.5, np.ones((round(BROW * np.sqrt(sights.skin.sum())), 1)))
-    return (known * hangs).astype(np.float32)
+    linked = _connected_to(near & (known > PERHAPS), sights.scalp)
+    return (known * _large(hangs & linked)).astype(np.float32)
 
 
 def _evidence(rgb: np.ndarray, likely: np.ndarray, hair: np.ndarray, others: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -203,6 +208,13 @@ def _log_density(rgb: np.ndarray, seed: np.ndarray) -> np.ndarray:
 def _variance(samples: np.ndarray, centre: np.ndarray) -> float:
     floor = 36.0
     return floor if len(samples) == 0 else float(((samples - centre) ** 2).sum(1).mean() / 3 + floor)
+
+
+def _large(mask: np.ndarray) -> np.ndarray:
+    """What hangs together in pieces that are more than `STRAY` of it all."""
+    labels, _ = label(mask)
+    size = np.bincount(labels[mask], minlength=1)
+    return mask & (size > STRAY * mask.sum())[labels]
 
 
 def _connected_to(mask: np.ndarray, seed: np.ndarray) -> np.ndarray:

@@ -80,3 +80,10 @@ def test_cropped_hair_covers_the_sides_of_a_head_down_to_the_ears(ball):
     hair, skin = head[front & (ball[:, 1] > 0.75)], head[front & (ball[:, 1] < 0.75)]
     side, temple, lobe = CENTRE + np.array([[0.08, 0.06, 0.0], [0.06, 0.05, 0.06], [0.09, 0.0, 0.02]])
     np.testing.assert_array_equal(is_hair(np.stack([side, temple, lobe]), hair, skin, CENTRE), [True, False, False])
+
+
+def test_none_grows_under_the_ears_before_the_nape(ball):
+    hair = CENTRE + RADIUS * ball
+    jaw, nape = CENTRE + np.array([[0.06, -0.05, 0.02], [0.04, -0.05, -0.06]])
+    for skin in (hair[:0], hair[:1]):
+        np.testing.assert_array_equal(is_hair(np.stack([jaw, nape]), hair, skin, CENTRE), [False, True])

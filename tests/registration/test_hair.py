@@ -26,7 +26,7 @@ def head():
     row = np.arange(120)[:, None] + np.zeros((1, 60), int)
     nowhere = np.zeros_like(alpha, dtype=bool)
     face = (row >= 45) & (row < 75)
-    return rgb, alpha, Sights(row < 20, face, row >= 85, nowhere, row < 50, ~nowhere)
+    return rgb, alpha, Sights(row < 20, face, nowhere, row >= 85, nowhere, row < 50, ~nowhere)
 
 
 def test_hair_is_what_looks_like_the_scalp(head):
@@ -68,6 +68,23 @@ def test_what_lies_beside_the_head_and_hangs_together_with_the_crown_is_hair(hea
     beside = np.zeros_like(sights.reach)
     beside[5:60, 40:] = True
     assert hair_mask(rgb, alpha, replace(sights, beside=beside))[42:68, 47:58].mean() > 0.9
+
+
+def test_a_brow_is_no_hair_and_a_lock_that_hangs_beside_it_is(head):
+    rgb, alpha, sights = head
+    rgb[40:75, :6] = rgb[50:56, 6:30] = BROWN
+    found = hair_mask(rgb, alpha, sights)
+    assert found[42:72, 1:5].mean() > 0.9 and not found[50:56, 8:].any()
+
+
+def test_a_throat_is_no_hair_unless_it_looks_like_hair(head):
+    rgb, alpha, sights = head
+    throat = np.zeros_like(sights.reach)
+    throat[60:80, 22:38], sights.skin[:, 15:45] = True, False
+    sights = replace(sights, throat=throat)
+    for color, found in (((130, 105, 90), 0.0), (BROWN, 1.0)):
+        rgb[40:85, 20:40] = color
+        assert abs(hair_mask(rgb, alpha, sights)[62:78, 24:36].mean() - found) < 0.05
 
 
 def test_hair_in_the_shade_of_hair_is_told_from_locks_and_counts_up_to_the_skin():
