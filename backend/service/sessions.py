@@ -6,7 +6,7 @@ import hmac
 import logging
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import zmq
@@ -111,14 +111,24 @@ class Sessions:
         )
 
     def _begin(self, hello: Hello, owner: str, parcel: Parcel) -> Session:
-        if len(self._by_id) >= limits.CLIENTS:
-            self._free_one_that_vanished()
-        if len(self._by_id) >= limits.CLIENTS:
-            raise WireError("busy", f"{limits.CLIENTS} clients are connected already. Close one.", retryable=True)
         local = self._keys.is_local(owner) or bool(self._token)
+        self._make_room(owner, local)
         session = Session(hello.session, owner, local, parcel.routing, self._now())
         self._by_id[session.id] = session
         return session
+
+    def _make_room(self, owner: str, local: bool) -> None:
+        """For one more session of this owner. Others cannot keep the key of this computer out, nor one key another."""
+        own = self.of(owner)
+        if len(own) >= limits.CLIENTS and not self._free_one_that_vanished(own):
+            words = f"{limits.CLIENTS} clients are connected with this key already."
+            raise WireError("busy", f"{words} Close a Blender window, or end a `vivant client`.", retryable=True)
+        remote = [session for session in self._by_id.values() if not session.local]
+        if local or len(remote) < limits.PLACES:
+            return
+        if not self._free_one_that_vanished(own) and not self._free_one_that_vanished(remote):
+            words = f"{limits.PLACES} clients are connected, as many as this server takes."
+            raise WireError("busy", f"{words} Try again when one has left.", retryable=True)
 
     def _move(self, session: Session, routing: bytes) -> None:
         if session.routing != routing:
@@ -261,10 +271,13 @@ class Sessions:
         for call in self.freed:
             call(session)
 
-    def _free_one_that_vanished(self) -> None:
-        silent = max(self._by_id.values(), key=self.silence)
-        if self.silence(silent) > limits.VANISHED_LIVE_S:
-            self.free(silent)
+    def _free_one_that_vanished(self, sessions: Iterable[Session]) -> bool:
+        """The one of these that is silent for longest, if it is so long that nobody may be there."""
+        silent = max(sessions, key=self.silence, default=None)
+        if silent is None or self.silence(silent) <= limits.VANISHED_LIVE_S:
+            return False
+        self.free(silent)
+        return True
 
     def tick(self) -> None:
         """Answer those that take more; free those that vanished, take no answers, or whose key was revoked."""

@@ -84,7 +84,7 @@ class StatusDesk:
             queued=self._journal.count("queued"),
             open_avatars=sum(len(worker.memory.avatars) for worker in workers),
             clients=min(len(self._sessions), limits.CLIENTS),
-            mapped=self._sessions.mapped(),
+            mapped=min(self._sessions.mapped(), limits.CLIENTS),
             data_folder=str(self._data),
             notes=tuple(note for note in (*troubles, *notes) if note)[: limits.STATUS_NOTES],
         )

@@ -65,7 +65,8 @@ HASHES = 4096  # of files that clients downloaded, kept
 LOG_FILE_BYTES = 1 << 20  # then the next file is begun
 
 # What a client may have
-CLIENTS = 16
+CLIENTS = 16  # of one key, and the most that a status tells of all
+PLACES = 128  # for clients with other keys than this computer's own
 WAITING_JOBS = 64  # of one owner
 WAITING_RENDERS = 8  # of one session
 VIEWS = 64  # of one session that wait for a live frame

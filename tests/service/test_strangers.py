@@ -305,7 +305,7 @@ def test_there_is_room_for_so_many_clients_and_one_more_is_told(server):
         until(lambda: all(client.state == "ready" for client in clients) or any(client.error for client in clients))
         extra = server.client()
         until(lambda: extra.error is not None or clients[-1].error is not None)
-        assert "clients are connected already" in str(extra.error or clients[-1].error)
+        assert "clients are connected with this key already" in str(extra.error or clients[-1].error)
         extra.close()
     finally:
         for client in clients:
