@@ -1,39 +1,72 @@
-"""Whose each connection is, so that one that ends without a farewell is told in the log."""
+"""Whose each connection is: one that ends without a farewell is told in the log, one of nobody is cut in the end."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
+
+from shared.wire import limits
 
 if TYPE_CHECKING:
     from backend.service.sessions import Session
+
+Connection = tuple[str, int]
+"""The door that it came in by, and its descriptor, which the system gives out again when it has ended."""
 
 log = logging.getLogger(__name__)
 
 
 class Connections:
-    """Those on which somebody said hello or joined, by their descriptors, which the system gives out again."""
+    """All that are open. Those on which nobody says hello or joins take descriptors, so they are few, and not for long.
 
-    def __init__(self) -> None:
-        self._sessions: dict[int, Session | None] = {}  # None: its session is over, or has another connection
+    ZeroMQ itself ends those that do not show a key in time.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._sessions: dict[Connection, Session] = {}
+        self._nobodys: dict[Connection, float] = {}  # since when, the oldest first
+        self._expected: set[Connection] = set()  # to end, so that nobody wonders why
         self._ended: list[Session] = []  # whose farewell may still wait to be read
+        self._strangers = 0  # that ended, and of which the log does not tell yet
+        self._told = -limits.STRANGERS_TOLD_S
 
-    def begin(self, connection: int, session: Session) -> None:
+    def accept(self, connection: Connection) -> None:
+        """Somebody connected."""
+        self._nobodys[connection] = self._now()
+
+    def begin(self, connection: Connection, session: Session) -> None:
         """It is this session's now."""
+        self._nobodys.pop(connection, None)
         self._sessions[connection] = session
 
     def leave(self, session: Session) -> None:
-        """Its connections will end, and nobody wonders why."""
+        """Its connections will end, for the session is over or has others."""
         for connection in [one for one, of in self._sessions.items() if of is session]:
-            self._sessions[connection] = None
+            del self._sessions[connection]
+            self._nobodys[connection] = self._now()
+            self._expected.add(connection)
 
-    def end(self, connection: int) -> None:
+    def end(self, connection: Connection) -> None:
         """It ended."""
-        if connection not in self._sessions:
-            log.warning("A connection ended on which nobody had said hello.")
-        elif session := self._sessions.pop(connection):
+        was_nobodys = self._nobodys.pop(connection, None) is not None
+        if session := self._sessions.pop(connection, None):
             self._ended.append(session)
+        elif was_nobodys and connection not in self._expected:
+            self._strangers += 1
+        self._expected.discard(connection)
+
+    def forget(self) -> None:
+        """All were cut at once, which nobody tells."""
+        for kept in (self._sessions, self._nobodys, self._expected):
+            kept.clear()
+
+    def surplus(self) -> list[Connection]:
+        """Those to be cut: on which nobody has greeted in time, and the oldest where there are too many."""
+        too_many = len(self._nobodys) - limits.STRANGERS
+        late = self._now() - limits.GREETING_S
+        return [one for place, (one, since) in enumerate(self._nobodys.items()) if place < too_many or since < late]
 
     def tell(self, sessions: Container[str]) -> None:
         """Log what ended of these. ZeroMQ cuts a peer that sends too much without a word, so it may have been that."""
@@ -42,3 +75,6 @@ class Connections:
             if session.id in sessions:
                 log.warning("A connection of %s (session %s) ended: %s.", session.owner, session.id, words)
         self._ended.clear()
+        if self._strangers and self._now() - self._told >= limits.STRANGERS_TOLD_S:
+            log.warning("Connections ended on which nobody had said hello: %d.", self._strangers)
+            self._strangers, self._told = 0, self._now()

@@ -1,18 +1,23 @@
-"""The two sockets that clients connect to: opened, watched for connections that end, closed and opened anew."""
+"""The two sockets that clients connect to: opened, watched for who comes and goes, closed and opened anew."""
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from backend.service.connections import Connection, Connections
 from backend.service.post import Post
 from shared.errors import VivantError
 from shared.wire import limits
 from shared.wire.connection import LOOPBACK
 from shared.wire.sockets import CONTROL, FRAMES, Channel, address, bind, server_socket
+
+CHANNELS = (CONTROL, FRAMES)
 
 
 class Doors:
@@ -25,31 +30,36 @@ class Doors:
             VivantError: the address cannot be used.
         """
         self._context, self._host, self._secret_key = context, host, secret_key
-        self.control, self.frames = (Post(self._socket(channel)) for channel in (CONTROL, FRAMES))
+        self._posts = self.control, self.frames = tuple(Post(self._socket(channel)) for channel in CHANNELS)
         self.control_port = _bound(self.control.socket, host, port)
         self.frames_port = _bound(self.frames.socket, host, port + 1 if port else 0)
         self._watch()
 
-    def ended(self) -> Iterator[int]:
-        """The descriptors of connections that ended since this was asked last."""
-        for monitor in self._monitors:
+    def watch(self, connections: Connections) -> None:
+        """Tell who came and went since this was done last, and cut who shall not stay."""
+        for came, connection in self._changes():
+            (connections.accept if came else connections.end)(connection)
+        for surplus in connections.surplus():
+            _cut(surplus)
+
+    def _changes(self) -> Iterator[tuple[bool, Connection]]:
+        for channel, monitor in zip(CHANNELS, self.monitors, strict=True):
             while int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
-                yield recv_monitor_message(monitor)["value"]
+                said = recv_monitor_message(monitor)
+                yield said["event"] == zmq.EVENT_ACCEPTED, (channel.name, said["value"])
 
     def hang_up(self) -> None:
         """Let go of everybody, and of what they were sending. They come back by themselves, to the same ports."""
         self.close(linger_s=0)
-        for post, channel, port in (
-            (self.control, CONTROL, self.control_port),
-            (self.frames, FRAMES, self.frames_port),
-        ):
+        ports = (self.control_port, self.frames_port)
+        for post, channel, port in zip(self._posts, CHANNELS, ports, strict=True):
             post.socket = self._socket(channel)
             _bind_again(post.socket, address(self._host, port))
         self._watch()
 
     def close(self, linger_s: float = limits.LINGER_S) -> None:
         """Stop listening."""
-        for post, monitor in zip((self.control, self.frames), self._monitors, strict=True):
+        for post, monitor in zip(self._posts, self.monitors, strict=True):
             post.socket.disable_monitor()
             monitor.close(0)
             post.socket.close(round(1000 * linger_s))
@@ -58,8 +68,30 @@ class Doors:
         return server_socket(self._context, channel, self._secret_key)
 
     def _watch(self) -> None:
-        posts = (self.control, self.frames)
-        self._monitors = [post.socket.get_monitor_socket(zmq.EVENT_DISCONNECTED) for post in posts]
+        self.monitors = [self._monitor(post.socket) for post in self._posts]
+
+    def _monitor(self, watched: zmq.Socket) -> zmq.Socket:
+        """Its queue has no bound: ZeroMQ's thread would wait for room in it, with a lock that closing needs."""
+        place = f"inproc://watched-{int(watched.get(zmq.FD))}"
+        watched.monitor(place, zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        monitor = self._context.socket(zmq.PAIR)
+        monitor.set(zmq.RCVHWM, 0)
+        monitor.connect(place)
+        return monitor
+
+
+def _cut(connection: Connection) -> None:
+    """ZeroMQ has no call for this, but sees that the connection ends, and tells it like any other end.
+
+    Should it have ended in this moment, and its descriptor be another connection's already, then that one is cut, and
+    whoever had just opened it tries again.
+    """
+    with suppress(OSError):  # it has ended
+        peer = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=connection[1])
+        try:
+            peer.shutdown(socket.SHUT_RDWR)
+        finally:
+            peer.detach()  # the descriptor is ZeroMQ's
 
 
 def _bound(socket: zmq.Socket, host: str, port: int) -> int:

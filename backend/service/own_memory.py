@@ -6,14 +6,19 @@ import sys
 
 if sys.platform == "linux":
     import os
-    from pathlib import Path
+    from functools import cache
 
     _PAGE = os.sysconf("SC_PAGE_SIZE")
 
     def held() -> int:
         """Bytes; 0 where the system does not tell."""
-        _, resident, shared, *_ = Path("/proc/self/statm").read_text(encoding="ascii").split()
+        _, resident, shared, *_ = os.pread(_statm(), 200, 0).split()
         return (int(resident) - int(shared)) * _PAGE
+
+    @cache
+    def _statm() -> int:
+        """Kept open: there may be no descriptor left when it is asked."""
+        return os.open("/proc/self/statm", os.O_RDONLY)
 
 elif sys.platform == "win32":
     import ctypes

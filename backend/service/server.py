@@ -27,6 +27,7 @@ from backend.service.house import House
 from backend.service.journal import Journal
 from backend.service.keys import LOCAL, SERVER, AllowList, allowed, new_pair, own_pair, own_token
 from backend.service.lock import FolderLock
+from backend.service.open_files import raise_limit
 from backend.service.pool import Pool
 from backend.service.post import Post
 from backend.service.same_host import SameHost
@@ -70,6 +71,7 @@ class Server:
         """
         self._settings, self._data = settings, settings.data.resolve()
         _check_address(settings)
+        raise_limit()
         self._lock = FolderLock(self._data)
         _log_to(self._data / "logs")
         self._stopping = False
@@ -143,8 +145,9 @@ class Server:
 
     def _poller(self) -> zmq.Poller:
         poller, doors = zmq.Poller(), self._doors
-        for one in (self._gate.socket, doors.control.socket, doors.frames.socket, self._work, self._background.waker):
+        for one in (self._gate.socket, doors.control.socket, doors.frames.socket, *doors.monitors, self._work):
             poller.register(one, zmq.POLLIN)
+        poller.register(self._background.waker, zmq.POLLIN)
         return poller
 
     def _is_too_large(self) -> bool:
@@ -160,11 +163,11 @@ class Server:
             ", ".join(self._sessions.owners()),
         )
         self._doors.hang_up()
+        self._sessions.connections.forget()
 
     def _read(self, ready: Container[object]) -> None:
         """Only where something came: to ask in vain takes as long as to read."""
-        for connection in self._doors.ended():
-            self._sessions.connections.end(connection)
+        self._doors.watch(self._sessions.connections)
         if self._gate.socket in ready:
             while self._gate.socket.get(zmq.EVENTS) & zmq.POLLIN:
                 self._gate.answer()

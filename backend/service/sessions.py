@@ -23,6 +23,7 @@ from shared.wire.errors import WireError
 from shared.wire.mapped import FEATURE as MAPPED
 from shared.wire.messages import Error, Hello, Join, Welcome
 from shared.wire.schema import Message
+from shared.wire.sockets import CONTROL, FRAMES
 
 LOCAL_OWNER = "local"
 """Owner of everything where libzmq has no CURVE."""
@@ -71,7 +72,7 @@ class Sessions:
         self._by_routing: dict[bytes, Session] = {}
         self._malformed: Counter[bytes] = Counter()
         self._used = now()
-        self.connections = Connections()
+        self.connections = Connections(now)
         self.greeted: list[Callable[[Session], None]] = []  # called at each hello
         self.freed: list[Callable[[Session], None]] = []
 
@@ -97,7 +98,7 @@ class Sessions:
         session.ticket, session.frames = str(uuid.uuid4()), None
         session.unsent.clear()  # of the connection before
         self.connections.leave(session)
-        self.connections.begin(parcel.connection, session)
+        self.connections.begin((CONTROL.name, parcel.connection), session)
         for call in self.greeted:
             call(session)
         return session, Welcome(
@@ -189,7 +190,7 @@ class Sessions:
             raise WireError("not_allowed", "The ticket is not the one of this session's welcome.", "ticket")
         self._settle_mapping(session, join.proof)
         session.frames = parcel.routing
-        self.connections.begin(parcel.connection, session)
+        self.connections.begin((FRAMES.name, parcel.connection), session)
         return session
 
     def _settle_mapping(self, session: Session, proof: str) -> None:

@@ -80,6 +80,8 @@ SLOTS = 3  # of one client: one being drawn, one being encrypted, one on its way
 CONTROL_QUEUE = 64  # messages that wait in ZeroMQ, each way, for one peer
 FRAMES_QUEUE = 4  # a net under credit
 MALFORMED_BEFORE_IGNORED = 10
+STRANGERS = 256  # connections on which nobody has greeted
+OPEN_FILES = 2048  # files and connections that the server asks the system for
 PEERS_REMEMBERED = 1000  # that sent something malformed
 MESSAGES_AT_ONCE = 64  # of one socket, before the others have their turn
 EVENTS_AT_ONCE = 256  # read from the journal for one client and job
@@ -103,6 +105,8 @@ STOP_S = 15.0  # for a server to end
 
 # How long a server waits
 HANDSHAKE_S = 5.0  # for a peer to prove its key
+GREETING_S = 10.0  # to say hello or to join after that, and for a connection to end whose session is over
+STRANGERS_TOLD_S = 5.0  # between two lines in the log about them
 HEARTBEAT_S = (2.0, 4.0, 6.0)  # ZeroMQ's own: every, answered within, forgotten after
 REOPEN_S = 5.0  # for its ports to be free again after it hung up
 LINGER_S = 1.0  # for what is still to be sent when it ends
