@@ -7,8 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from shared.wire import limits
+
 LOG = "log.txt"
+END = "The log ends here: it may not be longer. The job goes on, and its events tell how it ends."
 _FORMAT = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+_ENCODING = ("utf-8", "backslashreplace")
 
 logger = logging.getLogger("vivant")
 
@@ -16,7 +20,7 @@ logger = logging.getLogger("vivant")
 @contextmanager
 def job_log(folder: Path) -> Iterator[logging.Logger]:
     """Append what any library logs, and what the caller says, to the log in `folder`."""
-    handler = logging.FileHandler(folder / LOG, encoding="utf-8", errors="backslashreplace")
+    handler = _Bounded(folder / LOG)
     handler.setFormatter(_FORMAT)
     root = logging.getLogger()
     root.addHandler(handler)
@@ -26,3 +30,27 @@ def job_log(folder: Path) -> Iterator[logging.Logger]:
     finally:
         root.removeHandler(handler)
         handler.close()
+
+
+class _Bounded(logging.FileHandler):
+    """Ends the file for good where one more record, and the words that say so, would be too long.
+
+    The file is never begun anew: clients read it by offsets.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, encoding=_ENCODING[0], errors=_ENCODING[1])
+        self._path = path
+        self._is_full = path.read_bytes().rstrip().endswith(END.encode())  # an earlier try of the job came so far
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write it if there is room."""
+        if self._is_full:
+            return
+        wanted = len(f"{self.format(record)}\n{END}\n".encode(*_ENCODING))
+        if self._path.stat().st_size + wanted <= limits.JOB_LOG_BYTES:
+            super().emit(record)
+        else:
+            self._is_full = True
+            with self._path.open("a", encoding=_ENCODING[0]) as file:
+                file.write(f"{END}\n")

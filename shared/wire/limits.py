@@ -51,6 +51,7 @@ ASSET_BYTES = 64 * 1024 * 1024
 PREVIEW_PIXELS = 1024 * 1024
 PREVIEW_SIDE = 256  # pixels of the pictures that our workers send: 192 KiB, and a panel shows no more
 LOG_BYTES = 32_000  # of one answer
+JOB_LOG_BYTES = 4 << 20  # then a job's log ends
 CONNECTION_FILE_BYTES = 64 * 1024
 RING_KEY_BYTES = 1024
 KEY_NAME_CHARS = 64
