@@ -113,6 +113,9 @@ class JobDesk:
         job = self._owned(session, asked.job)
         if job.info.state in (START, "running"):
             return JobIs(job.info)
+        if job.info.last_event >= limits.EVENTS:
+            words = f"This job has {job.info.last_event} events, as many as one may have."
+            raise WireError("conflict", f"{words} Submit a new one.", "job")
         if job.info.task == "render":
             return self._resume_render(session, job, asked.done)
         if job.info.state not in RESUMABLE or not job.info.retryable:

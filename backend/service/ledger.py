@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +37,7 @@ class _Pace:
     began: float
     first_step: int
     told: float = -1e9
+    pause: float = 0.0  # seconds until the next one may be told
     waiting: Step | None = None
 
 
@@ -65,10 +67,13 @@ class Ledger:
         return self._record(job, info, job.deaths if deaths is None else deaths, waiting)
 
     def progress(self, job_id: str, step: Step) -> None:
-        """A step of a running job, told at most `limits.PROGRESS_HZ` times a second; the newest is never lost."""
+        """A step of a running job, told as often as `_pause` says; the newest is never lost."""
         pace = self._paces.get(job_id)
-        if pace is None or pace.stage != step.stage:
-            pace = self._paces[job_id] = _Pace(step.stage, self._now(), step.step, pace.told if pace else -1e9)
+        if pace is None:
+            pace = _Pace(step.stage, self._now(), step.step, pause=_pause(self._known(job_id).info))
+        elif pace.stage != step.stage:
+            pace = _Pace(step.stage, self._now(), step.step, pace.told, pace.pause)
+        self._paces[job_id] = pace
         if pace.waiting is not None and step.preview is None:
             step = replace(step, preview=pace.waiting.preview)
         pace.waiting = step
@@ -80,11 +85,12 @@ class Ledger:
             self._tell_if_due(job_id, pace)
 
     def _tell_if_due(self, job_id: str, pace: _Pace) -> None:
-        if pace.waiting is None or self._now() - pace.told < 1 / limits.PROGRESS_HZ:
+        if pace.waiting is None or self._now() - pace.told < pace.pause:
             return
         job, step = self._known(job_id), pace.waiting
         pace.told, pace.waiting = self._now(), None
-        self._record(job, _with_step(job.info, step, self._eta(pace, step)), job.deaths, step)
+        info = self._record(job, _with_step(job.info, step, self._eta(pace, step)), job.deaths, step)
+        pace.pause = _pause(info)
 
     def _eta(self, pace: _Pace, step: Step) -> float:
         """Seconds until the stage ends, -1 while nothing can be said."""
@@ -103,6 +109,13 @@ class Ledger:
         job = self._journal.job(job_id)
         assert job is not None, job_id
         return job
+
+
+def _pause(info: JobInfo) -> float:
+    """Seconds between two steps: ever more, so that the story of the longest job has an end."""
+    if info.last_event >= limits.EVENTS:
+        return math.inf
+    return float(2 ** (info.last_event // limits.EVENTS_AS_FAST)) / limits.PROGRESS_HZ
 
 
 def _with_step(info: JobInfo, step: Step | None, eta_s: float) -> JobInfo:
