@@ -6,6 +6,7 @@ when all that the pipeline writes is there.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -90,6 +91,7 @@ def _register(work: WorkJob, result: Path, settings: BuildSettings, progress: Pr
         save_rig(unfinished / RIG, rig_of(registration, model))
         unfinished.rename(result)
         keep_names(result.parent)
+    shutil.rmtree(result.with_name(CHECKPOINTS), ignore_errors=True)  # larger than the photo, and of no more use
     return WorkDone(work.job, body_sha256=model.sha256)
 
 

@@ -12,6 +12,7 @@ from backend.service.assets import Assets
 from backend.service.avatars import AvatarDesk
 from backend.service.background import Background
 from backend.service.downloads import Downloads
+from backend.service.ended import Ended
 from backend.service.foreman import Foreman
 from backend.service.jobs import JobDesk
 from backend.service.journal import Journal
@@ -70,6 +71,7 @@ class House:
         self._foreman = Foreman(journal, self._ledger, pool, self._library, data, now)
         self._renders = Renders(journal, self._ledger, Poses(data))
         self.relay = Relay(frames, sessions, pool, self._renders, self._library, background, data)
+        self._ended = Ended(data, journal, self._assets, background)
         self._jobs = JobDesk(
             data,
             journal,
@@ -79,7 +81,7 @@ class House:
             self._replays,
             self._assets,
             self._renders,
-            background,
+            self._ended,
         )
         self._avatars = AvatarDesk(journal, self._library, sessions, pool, background, self._reply, self._refuse, now)
         self._downloads = Downloads(data, journal, self._library, background, self._reply, self._refuse)
@@ -128,6 +130,7 @@ class House:
         sweep(self._data)
         self._assets.sweep()
         self._library.recover()
+        self._ended.sweep()
         self._foreman.recover()
         self._renders.recover()
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from backend.service.assets import Assets
-from backend.service.background import Background, swept_at_next_start
+from backend.service.ended import Ended
 from backend.service.foreman import Foreman
 from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger
-from backend.service.orders import content_hash, needs, packed, photo_of
+from backend.service.orders import content_hash, fit_of, packed
 from backend.service.relay import Relay
 from backend.service.renders import Renders
 from backend.service.replay import Replays
@@ -53,11 +52,11 @@ class JobDesk:
         replays: Replays,
         assets: Assets,
         renders: Renders,
-        background: Background,
+        ended: Ended,
     ) -> None:
         self._folder, self._journal, self._ledger = data / "jobs", journal, ledger
         self._foreman, self._relay, self._replays, self._assets = foreman, relay, replays, assets
-        self._renders, self._background = renders, background
+        self._renders, self._ended = renders, ended
 
     def submit(self, session: Session, envelope: Envelope) -> Message:
         """Register or build. The same again is answered with where it stands."""
@@ -67,8 +66,7 @@ class JobDesk:
         if known := self._known(session, asked.job, request):
             return JobIs(known.info)
         self._assets.path(session.owner, asked.photo)
-        if asked.registration:
-            self._check_registration(session, asked)
+        self._check_registration(session, asked.registration)
         return self._accept(session, JobInfo(asked.job, asked.task, asked.name, START, time.time()), request)
 
     def render(self, session: Session, envelope: Envelope) -> Message:
@@ -121,6 +119,7 @@ class JobDesk:
         if job.info.state not in RESUMABLE or not job.info.retryable:
             raise WireError("conflict", f"This job is {job.info.state} and cannot go on. Submit a new one.", "job")
         self._check_room(session)
+        self._check_registration(session, fit_of(job))
         changes = {"error_code": "", "error": "", "retryable": False, "message": ""}
         return JobIs(self._ledger.move(job.id, START, deaths=0, **changes))
 
@@ -131,22 +130,11 @@ class JobDesk:
         job = self._owned(session, asked.job)
         if not is_final(job.info.state):
             raise WireError("conflict", "Only a job that has ended can be forgotten. Cancel it first.", "job")
-        if any(not is_final(other.info.state) and needs(other, job) for other in self._journal.jobs_of(session.owner)):
+        others = self._journal.jobs_of(session.owner)
+        if any(not is_final(other.info.state) and fit_of(other) == job.id for other in others):
             raise WireError("conflict", "A build that has not ended needs this fit. Wait, or cancel that first.", "job")
-        self._journal.forget(job.id)
-        self._clean_up_after(job)
+        self._ended.forget([job])
         return Ok()
-
-    def _clean_up_after(self, job: Job) -> None:
-        """Off the disk with what nobody can ask for any more: log, checkpoints, a fit, and a photo used by no other."""
-        if job.info.task != "render":
-            others = {photo_of(other) for other in self._journal.jobs_of(job.owner)}
-            if photo_of(job) not in others:
-                self._assets.drop(job.owner, photo_of(job))
-        folder, aside = self._folder / job.id, self._folder / f".{job.id}.forgotten"
-        if folder.exists():
-            os.rename(folder, aside)
-            self._background.run(lambda: shutil.rmtree(aside), lambda _: None, swept_at_next_start)
 
     def list(self, session: Session, envelope: Envelope) -> Message:
         """What runs comes first, then what waits, then what has ended: clients before 1.2 see one page only."""
@@ -187,6 +175,7 @@ class JobDesk:
         self._check_room(session)
         if self._journal.avatar(info.job) is not None:
             raise WireError("conflict", "An avatar has this id. Take a new one.", "job")
+        self._ended.make_room(session.owner, info.task)
         info = replace(info, last_event=1)
         kept = request
         if info.task == "render":  # poses are many: they do not burden each look at the journal
@@ -199,11 +188,13 @@ class JobDesk:
         if self._journal.count(START, session.owner) >= limits.WAITING_JOBS:
             raise WireError("busy", f"{limits.WAITING_JOBS} jobs of yours are waiting already.", retryable=True)
 
-    def _check_registration(self, session: Session, asked: JobSubmit) -> None:
-        job = self._journal.job(asked.registration)
+    def _check_registration(self, session: Session, wanted: str) -> None:
+        """That of a build, which may start without."""
+        job = self._journal.job(wanted)
         usable = job is not None and job.owner == session.owner and job.info.task == "register"
-        if not usable or job is None or job.info.state != "finished":
-            raise WireError("unknown_job", "You have no finished registration with this id.", "registration")
+        if wanted and (not usable or job is None or job.info.state != "finished"):
+            words = "You have no finished registration with this id. Register the photo, then build from that."
+            raise WireError("unknown_job", words, "registration")
 
     def _owned(self, session: Session, job_id: str) -> Job:
         job = self._journal.job(job_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -174,11 +174,12 @@ class Journal:
             for info, data, width in rows
         ]
 
-    def forget(self, job: str) -> None:
-        """Drop a job and its events."""
+    def forget(self, jobs: Iterable[str]) -> None:
+        """Drop jobs and their events."""
+        rows = [(job,) for job in jobs]
         with self._transaction() as db:
-            db.execute("DELETE FROM events WHERE job = ?", (job,))
-            db.execute("DELETE FROM jobs WHERE job = ?", (job,))
+            db.executemany("DELETE FROM events WHERE job = ?", rows)
+            db.executemany("DELETE FROM jobs WHERE job = ?", rows)
 
     # Avatars: not whole while their folder is on its way to its place
 

@@ -36,9 +36,9 @@ def photo_of(job: Job) -> str:
     return _submitted(job).photo if job.request else ""
 
 
-def needs(job: Job, fit: Job) -> bool:
-    """Whether a job is built from this registration."""
-    return bool(job.request) and _submitted(job).registration == fit.id
+def fit_of(job: Job) -> str:
+    """Id of the registration that a build starts from; empty for other jobs."""
+    return _submitted(job).registration if job.request else ""
 
 
 def _submitted(job: Job) -> JobSubmit:

@@ -124,6 +124,7 @@ def test_a_register_job_leaves_the_fit_its_picture_and_a_rig(worker, tmp_path, m
     assert isinstance(done, WorkDone) and "training" not in stages
     result = tmp_path / "job" / "result"
     assert {path.name for path in result.iterdir()} == {"registration.npz", "overlay.png", "photo.png", "rig.npz"}
+    assert {path.name for path in result.parent.iterdir()} == {"result", "log.txt"}
     np.testing.assert_array_equal(load_registration(result / "registration.npz", model).full_pose, fit.full_pose)
     np.testing.assert_allclose(load_rig(result / "rig.npz").full_pose, fit.full_pose)
     assert worker.expect(WorkMemory).message.used > 0

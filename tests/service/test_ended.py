@@ -1,0 +1,168 @@
+"""Jobs that have ended, as the disk and the list keep them: how many, which, and over restarts."""
+
+import hashlib
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from backend.service.assets import Assets
+from backend.service.ended import Ended
+from backend.service.jobs import JobDesk
+from backend.service.journal import Job, Journal
+from backend.service.ledger import Ledger
+from backend.service.orders import packed
+from backend.service.sessions import Session
+from shared.wire import limits
+from shared.wire.calls import new_id
+from shared.wire.codec import Envelope
+from shared.wire.errors import WireError
+from shared.wire.messages import AssetPut, JobInfo, JobResume, JobSubmit
+
+LIMITS = {"build": "ENDED_JOBS", "register": "ENDED_JOBS", "render": "ENDED_RENDERS"}
+
+
+class Archive:
+    """The jobs of a data folder."""
+
+    def __init__(self, data):
+        self.data = data
+        (data / "jobs").mkdir()
+        self.count = itertools.count()
+        self.restart()
+
+    def restart(self):
+        self.journal = Journal(self.data / "journal.sqlite")
+        self.assets = Assets(self.data, self.journal)
+        background = SimpleNamespace(run=lambda work, then, failed: then(work()))
+        self.ended = Ended(self.data, self.journal, self.assets, background)
+        ledger = Ledger(self.journal, lambda owner, event: None, lambda: 0.0)
+        self.desk = JobDesk(self.data, self.journal, ledger, None, None, None, self.assets, None, self.ended)
+        self.ended.sweep()
+
+    def photo(self, owner="ada"):
+        data = f"photo {next(self.count)}".encode()
+        name = hashlib.sha256(data).hexdigest()
+        self.assets.put(_session(owner), Envelope(AssetPut(name, len(data)), {"data": np.frombuffer(data, "u1")}))
+        return name
+
+    def keep(self, task="build", state="finished", owner="ada", fit="", photo="", retryable=False):
+        """A job that has come so far, with its folder and photo; its id."""
+        info = JobInfo(new_id(), task, "", state, 0.0, last_event=1, retryable=retryable)
+        request = b""
+        if task != "render":
+            request = packed(JobSubmit(info.job, task, photo or self.photo(owner), registration=fit), {})
+            (self.data / "jobs" / info.job).mkdir()
+            (self.data / "jobs" / info.job / "log.txt").touch()
+        self.journal.add(Job(info, owner, "", request))
+        return info.job
+
+    def submit(self, owner="ada", task="build", fit=""):
+        """One more by the desk."""
+        message = JobSubmit(new_id(), task, self.photo(owner), registration=fit)
+        self.desk.submit(_session(owner), Envelope(message))
+        return message.job
+
+    def jobs(self, owner="ada"):
+        return [job.id for job in self.journal.jobs_of(owner)][::-1]
+
+    def folders(self):
+        return {path.name for path in (self.data / "jobs").iterdir()}
+
+    def photos(self):
+        return len(list((self.data / "assets").iterdir()))
+
+
+def _session(owner):
+    return Session("s", owner, True, b"", 0.0)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    return Archive(tmp_path)
+
+
+@pytest.mark.limits("ENDED_JOBS", "ENDED_RENDERS")
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("task", LIMITS)
+def test_of_the_jobs_that_have_ended_so_many_stay_and_the_oldest_goes(archive, monkeypatch, task, restarted):
+    monkeypatch.setattr(limits, LIMITS[task], 3)
+    anothers, other_kind = archive.keep(task, owner="bob"), archive.keep("build" if task == "render" else "render")
+    ended = [archive.keep(task, state) for state in ("failed", "cancelled", "finished")]
+    if restarted:
+        archive.restart()
+    archive.ended.make_room("ada", task)
+    assert archive.jobs() == [other_kind, *ended]
+    newest = archive.keep(task)
+    if restarted:
+        archive.restart()
+    archive.ended.make_room("ada", task)
+    assert archive.jobs() == [other_kind, *ended[1:], newest] and archive.jobs("bob") == [anothers]
+    if task != "render":
+        assert ended[0] not in archive.folders() and set(ended[1:]) <= archive.folders()
+
+
+def test_room_is_made_when_a_job_is_submitted_and_what_runs_or_waits_is_never_forgotten(archive, monkeypatch):
+    monkeypatch.setattr(limits, "ENDED_JOBS", 1)
+    going_on = [archive.keep(state=state) for state in ("queued", "running", "interrupted")]
+    old, new = archive.keep(), archive.keep()
+    newest = archive.submit()
+    assert archive.jobs() == [*going_on, new, newest] and old not in archive.folders()
+    assert archive.photos() == 5
+
+
+def test_a_photo_stays_as_long_as_a_job_uses_it(archive, monkeypatch):
+    monkeypatch.setattr(limits, "ENDED_JOBS", 1)
+    photo = archive.photo()
+    archive.keep(photo=photo)
+    archive.keep(photo=photo)
+    archive.ended.make_room("ada", "build")
+    assert archive.photos() == 1
+    archive.keep()
+    archive.ended.make_room("ada", "build")
+    assert archive.photos() == 1 and not (archive.data / "assets" / photo).exists()
+
+
+def test_a_fit_stays_for_the_build_that_waits_and_goes_when_that_has_ended(archive, monkeypatch):
+    monkeypatch.setattr(limits, "ENDED_JOBS", 1)
+    fit = archive.keep("register")
+    build = archive.submit(fit=fit)
+    for _ in range(3):
+        archive.keep()
+    archive.submit()
+    assert fit in archive.jobs()
+    archive.journal.record(JobInfo(build, "build", "", "finished", 0.0, last_event=1))
+    archive.submit()
+    assert fit not in archive.jobs()
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed", "interrupted"])
+def test_a_build_whose_fit_is_gone_is_not_resumed(archive, state):
+    fit = archive.keep("register")
+    build = archive.keep(state=state, fit=fit, retryable=True)
+    archive.ended.forget([archive.journal.job(fit)])
+    with pytest.raises(WireError, match="Register the photo") as told:
+        archive.desk.resume(_session("ada"), Envelope(JobResume(build)))
+    assert told.value.code == "unknown_job" and archive.journal.job(build).info.state == state
+
+
+def test_a_build_whose_avatar_did_not_reach_its_place_is_neither_forgotten_nor_swept(archive, monkeypatch):
+    monkeypatch.setattr(limits, "ENDED_JOBS", 1)
+    build = archive.keep(state="failed", retryable=True)
+    (archive.data / "jobs" / build / "result").mkdir()
+    (archive.data / "jobs" / build / "result" / "avatar.json").touch()
+    for _ in range(3):
+        archive.keep()
+    archive.submit()
+    assert archive.jobs()[0] == build and len(archive.jobs()) == 3
+    (archive.data / "journal.sqlite").rename(archive.data / "another.sqlite")
+    archive.restart()
+    assert archive.folders() == {build}
+
+
+def test_a_folder_that_a_crash_left_without_a_job_goes_at_the_next_start(archive):
+    kept = archive.keep()
+    (archive.data / "jobs" / new_id()).mkdir()
+    archive.restart()
+    assert archive.folders() == {kept}
