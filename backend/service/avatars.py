@@ -132,6 +132,8 @@ class AvatarDesk:
         if self._late:
             words = f"The server still reads {self._late[0]}: that drive is slow, or hangs."
             raise WireError("busy", f"{words} Look after it, or restart the server, then try again.", retryable=True)
+        self._library.check_room(session.owner)
+        self._library.coming[asked.avatar] = session.owner
         target = self._library.folder(f".{asked.avatar}.partial")
         found = self._imports[asked.avatar] = _Import(
             session, envelope, asked.folder, target, self._now() + limits.OPEN_S
@@ -190,7 +192,7 @@ class AvatarDesk:
         for avatar in set(worker.memory.avatars) & self._opening.keys():
             del self._opening[avatar]
         for avatar in set(worker.memory.avatars) & self._imports.keys():
-            found = self._imports.pop(avatar)
+            found = self._take(avatar)
             assert found.info is not None
             info = replace(found.info, size=folder_size(found.folder))
             self._library.place(OwnedAvatar(info, found.session.owner), found.folder)
@@ -209,9 +211,14 @@ class AvatarDesk:
             self.refused(WorkRefused(avatar, "worker_died", words))
 
     def _drop_import(self, avatar: str, error: Exception) -> None:
-        found = self._imports.pop(avatar)
+        found = self._take(avatar)
         shutil.rmtree(found.folder, ignore_errors=True)
         self._refuse(found.session, found.envelope, error)
+
+    def _take(self, avatar: str) -> _Import:
+        """An import that ends, well or not."""
+        del self._library.coming[avatar]
+        return self._imports.pop(avatar)
 
     def _close(self, avatar: str) -> None:
         for worker in self._pool.workers("render"):

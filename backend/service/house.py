@@ -82,6 +82,7 @@ class House:
             self._assets,
             self._renders,
             self._ended,
+            self._library,
         )
         self._avatars = AvatarDesk(journal, self._library, sessions, pool, background, self._reply, self._refuse, now)
         self._downloads = Downloads(data, journal, self._library, background, self._reply, self._refuse)

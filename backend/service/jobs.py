@@ -12,6 +12,7 @@ from backend.service.ended import Ended
 from backend.service.foreman import Foreman
 from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger
+from backend.service.library import Library
 from backend.service.orders import content_hash, fit_of, packed
 from backend.service.relay import Relay
 from backend.service.renders import Renders
@@ -53,10 +54,11 @@ class JobDesk:
         assets: Assets,
         renders: Renders,
         ended: Ended,
+        library: Library,
     ) -> None:
         self._folder, self._journal, self._ledger = data / "jobs", journal, ledger
         self._foreman, self._relay, self._replays, self._assets = foreman, relay, replays, assets
-        self._renders, self._ended = renders, ended
+        self._renders, self._ended, self._library = renders, ended, library
 
     def submit(self, session: Session, envelope: Envelope) -> Message:
         """Register or build. The same again is answered with where it stands."""
@@ -67,6 +69,8 @@ class JobDesk:
             return JobIs(known.info)
         self._assets.path(session.owner, asked.photo)
         self._check_registration(session, asked.registration)
+        if asked.task == "build":
+            self._library.check_room(session.owner)
         return self._accept(session, JobInfo(asked.job, asked.task, asked.name, START, time.time()), request)
 
     def render(self, session: Session, envelope: Envelope) -> Message:
@@ -120,6 +124,8 @@ class JobDesk:
             raise WireError("conflict", f"This job is {job.info.state} and cannot go on. Submit a new one.", "job")
         self._check_room(session)
         self._check_registration(session, fit_of(job))
+        if job.info.task == "build" and is_final(job.info.state):
+            self._library.check_room(session.owner)
         changes = {"error_code": "", "error": "", "retryable": False, "message": ""}
         return JobIs(self._ledger.move(job.id, START, deaths=0, **changes))
 

@@ -12,9 +12,13 @@ from backend.atomic import keep_names
 from backend.service.crash_points import crash_point
 from backend.service.disk import telling_disk_full
 from backend.service.journal import Job, Journal, OwnedAvatar
+from backend.service.states import MOVES, is_final
 from backend.service.work import WorkDone
+from shared.wire import limits
 from shared.wire.errors import WireError
 from shared.wire.messages import AvatarInfo
+
+UNFINISHED = [state for state in MOVES if not is_final(state)]
 
 
 class Library:
@@ -22,6 +26,7 @@ class Library:
 
     def __init__(self, data: Path, journal: Journal) -> None:
         self._folder, self._jobs, self._journal = data / "avatars", data / "jobs", journal
+        self.coming: dict[str, str] = {}  # avatars that are being imported -> whose they will be
         self._folder.mkdir(exist_ok=True)
         self._jobs.mkdir(exist_ok=True)
 
@@ -63,6 +68,26 @@ class Library:
     def list(self, owner: str) -> list[AvatarInfo]:
         """All of one owner, newest first."""
         return [avatar.info for avatar in self._journal.avatars_of(owner)]
+
+    def check_room(self, owner: str) -> None:
+        """For one more avatar of this owner, beside those that are being built or imported. Nothing makes room for it.
+
+        Raises:
+            WireError: busy, naming what may be deleted.
+        """
+        kept = self.list(owner)
+        unfinished = (job for state in UNFINISHED for job in self._journal.jobs_in(state))
+        building = sum((job.owner, job.info.task) == (owner, "build") for job in unfinished)
+        importing = sum(of == owner for of in self.coming.values())
+        if len(kept) + building + importing < limits.KEPT_AVATARS:
+            return
+        oldest = ", ".join(f"{info.name!r} ({info.avatar[:8]})" for info in kept[:-4:-1])
+        raise WireError(
+            "busy",
+            f"You have {limits.KEPT_AVATARS} avatars, with those that are being made: as many as one key may keep. "
+            f"Delete one that you no longer need, then try again. The oldest are {oldest}.",
+            retryable=True,
+        )
 
     def adopt(self, job: Job, done: WorkDone) -> None:
         """Bring a finished build's result to its place."""

@@ -12,6 +12,7 @@ from backend.service.ended import Ended
 from backend.service.jobs import JobDesk
 from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger
+from backend.service.library import Library
 from backend.service.orders import packed
 from backend.service.sessions import Session
 from shared.wire import limits
@@ -38,13 +39,14 @@ class Archive:
         background = SimpleNamespace(run=lambda work, then, failed: then(work()))
         self.ended = Ended(self.data, self.journal, self.assets, background)
         ledger = Ledger(self.journal, lambda owner, event: None, lambda: 0.0)
-        self.desk = JobDesk(self.data, self.journal, ledger, None, None, None, self.assets, None, self.ended)
+        self.library = library = Library(self.data, self.journal)
+        self.desk = JobDesk(self.data, self.journal, ledger, None, None, None, self.assets, None, self.ended, library)
         self.ended.sweep()
 
     def photo(self, owner="ada"):
         data = f"photo {next(self.count)}".encode()
         name = hashlib.sha256(data).hexdigest()
-        self.assets.put(_session(owner), Envelope(AssetPut(name, len(data)), {"data": np.frombuffer(data, "u1")}))
+        self.assets.put(a_session(owner), Envelope(AssetPut(name, len(data)), {"data": np.frombuffer(data, "u1")}))
         return name
 
     def keep(self, task="build", state="finished", owner="ada", fit="", photo="", retryable=False):
@@ -61,7 +63,7 @@ class Archive:
     def submit(self, owner="ada", task="build", fit=""):
         """One more by the desk."""
         message = JobSubmit(new_id(), task, self.photo(owner), registration=fit)
-        self.desk.submit(_session(owner), Envelope(message))
+        self.desk.submit(a_session(owner), Envelope(message))
         return message.job
 
     def jobs(self, owner="ada"):
@@ -74,7 +76,7 @@ class Archive:
         return len(list((self.data / "assets").iterdir()))
 
 
-def _session(owner):
+def a_session(owner):
     return Session("s", owner, True, b"", 0.0)
 
 
@@ -143,7 +145,7 @@ def test_a_build_whose_fit_is_gone_is_not_resumed(archive, state):
     build = archive.keep(state=state, fit=fit, retryable=True)
     archive.ended.forget([archive.journal.job(fit)])
     with pytest.raises(WireError, match="Register the photo") as told:
-        archive.desk.resume(_session("ada"), Envelope(JobResume(build)))
+        archive.desk.resume(a_session("ada"), Envelope(JobResume(build)))
     assert told.value.code == "unknown_job" and archive.journal.job(build).info.state == state
 
 

@@ -25,7 +25,7 @@ class Story:
             self.journal, lambda owner, event: self.told.append((self.clock(), event.info)), self.clock
         )
         self.job, self.steps = new_id(), 0
-        self.ledger.add(Job(JobInfo(self.job, "build", "", "queued", 1.0, last_event=1), "ada", "", b""))
+        self.ledger.add(Job(JobInfo(self.job, "register", "", "queued", 1.0, last_event=1), "ada", "", b""))
         self.ledger.move(self.job, "running")
 
     def work(self, seconds):
@@ -46,7 +46,7 @@ class Story:
         return self.told[-1][1]
 
     def resume(self):
-        desk = JobDesk(Path(), self.journal, self.ledger, *[None] * 6)
+        desk = JobDesk(Path(), self.journal, self.ledger, *[None] * 7)
         return desk.resume(Session("s", "ada", True, b"", 0.0), Envelope(JobResume(self.job))).info.state
 
 

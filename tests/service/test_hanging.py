@@ -101,10 +101,10 @@ def test_a_server_ends_while_a_drive_hangs(tmp_path, far):
 class Desk:
     """Nobody has a worker, and copying ends when the test says so."""
 
-    def __init__(self, data):
+    def __init__(self, data, library=None):
         self.clock, self.refused, self.finish = FakeClock(), [], None
         pool = SimpleNamespace(ready=lambda role: [], trouble=lambda role: "", workers=lambda role: [])
-        library = SimpleNamespace(folder=lambda name: data / name)
+        library = library or SimpleNamespace(folder=data.joinpath, check_room=lambda owner: None, coming={})
         journal = SimpleNamespace(avatar=lambda avatar: None, job=lambda job: None)
         background = SimpleNamespace(run=self.run)
         sessions = SimpleNamespace(unused_for=lambda: 0.0)
