@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from backend.service.background import Background, swept_at_next_start
@@ -138,16 +139,21 @@ class AvatarDesk:
         found = self._imports[asked.avatar] = _Import(
             session, envelope, asked.folder, target, self._now() + limits.OPEN_S
         )
+        waits = partial(self._waits, asked.avatar, found)
         self._background.run(
-            lambda: copied(Path(asked.folder), target, asked.avatar, asked.name),
+            lambda: copied(Path(asked.folder), target, asked.avatar, asked.name, waits),
             lambda info: self._copied(asked.avatar, found, info),
             lambda error: self._copied(asked.avatar, found, error),
             "imports",
         )
         return None
 
+    def _waits(self, avatar: str, found: _Import) -> bool:
+        """Whether somebody does for this import: one that takes too long is given up, and its client told so."""
+        return self._imports.get(avatar) is found
+
     def _copied(self, avatar: str, found: _Import, outcome: AvatarInfo | Exception) -> None:
-        if self._imports.get(avatar) is not found:  # it took too long, and its client was told so
+        if not self._waits(avatar, found):
             self._late.remove(found.source)
             shutil.rmtree(found.folder, ignore_errors=True)
         elif isinstance(outcome, Exception):

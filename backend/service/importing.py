@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +19,29 @@ from shared.wire.schema import is_text
 NEEDED = ("avatar.json", "gaussians.safetensors", "registration.npz")
 
 
-def copied(source: Path, target: Path, avatar: str, name: str) -> AvatarInfo:
+def copied(source: Path, target: Path, avatar: str, name: str, wanted: Callable[[], bool]) -> AvatarInfo:
     """Copy the avatar folder `source` to `target`, which must not exist, and say what it is.
 
     Raises:
-        WireError: bad_avatar, if it is no avatar folder, or holds anything but plain files of a sensible size.
+        WireError: bad_avatar, if it is no avatar folder, or holds anything but plain files of a sensible size; timeout,
+            if it is not `wanted` any more, which is asked before each file.
     """
+    _check_wanted(wanted)
     files = _plain_files(source)
     info = _described(source, avatar, name or source.name[:NAME_CHARS], sum(path.stat().st_size for path in files))
     target.mkdir()
     for path in files:
+        _check_wanted(wanted)
         with path.open("rb") as original, (target / path.name).open("xb") as copy:
             shutil.copyfileobj(original, copy, 1 << 20)
             copy.flush()
             os.fsync(copy.fileno())
     return info
+
+
+def _check_wanted(wanted: Callable[[], bool]) -> None:
+    if not wanted():
+        raise WireError("timeout", "Nobody waits for this import any more. Ask again.", retryable=True)
 
 
 def _plain_files(folder: Path) -> list[Path]:

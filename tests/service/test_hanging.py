@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from backend.service.avatars import AvatarDesk
+from backend.service.importing import copied
 from backend.service.sessions import Session
 from shared.wire import calls, limits
 from shared.wire.codec import Envelope
@@ -111,7 +112,15 @@ class Desk:
         self.desk = AvatarDesk(journal, library, sessions, pool, background, None, self.refuse, self.clock)
 
     def run(self, work, then, failed, lane):
-        self.finish = lambda: then(work())
+        def finish():
+            try:
+                outcome = work()
+            except WireError as error:
+                failed(error)
+            else:
+                then(outcome)
+
+        self.finish = finish
 
     def refuse(self, session, envelope, error):
         self.refused.append(error)
@@ -140,3 +149,21 @@ def test_19_an_import_that_takes_too_long_is_refused_and_leaves_nothing(tmp_path
         hall.finish()
     hall.desk.adopt(Session("s", "ada", True, b"", 0.0), again)
     assert not list((tmp_path / "data").iterdir()) and len(hall.refused) == 1
+
+
+def test_what_nobody_waits_for_any_more_is_not_copied(tmp_path, folder, monkeypatch):
+    hall, read = Desk(tmp_path / "data"), []
+    os.mkdir(tmp_path / "data")
+    monkeypatch.setattr("backend.service.importing._plain_files", lambda source: read.append(source) or [])
+    hall.desk.adopt(Session("s", "ada", True, b"", 0.0), Envelope(AvatarImport(calls.new_id(), str(folder))))
+    hall.clock.pass_(limits.OPEN_S + 0.1)  # for those before it in the queue
+    hall.desk.tick()
+    hall.finish()
+    assert not read and not hall.desk._late
+
+
+def test_a_copy_ends_before_the_next_file_when_nobody_waits_for_it_any_more(tmp_path, folder):
+    answers = iter([True, True, False])
+    with pytest.raises(WireError) as told:
+        copied(folder, tmp_path / "copy", calls.new_id(), "Ada", lambda: next(answers))
+    assert told.value.code == "timeout" and len(list((tmp_path / "copy").iterdir())) == 1

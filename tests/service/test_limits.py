@@ -66,7 +66,7 @@ def test_the_name_of_a_key(tmp_path):
 
 
 def imported(folder):
-    return copied(folder, folder.with_name(new_id()), new_id(), "Ada")
+    return copied(folder, folder.with_name(new_id()), new_id(), "Ada", lambda: True)
 
 
 @pytest.mark.limits("IMPORT_FILES")
