@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -31,6 +31,7 @@ from backend.service.open_files import raise_limit
 from backend.service.pool import Pool
 from backend.service.post import Post
 from backend.service.same_host import SameHost
+from backend.service.served_time import ServedTime
 from backend.service.sessions import Session, Sessions
 from backend.service.zap import Gate
 from shared.errors import VivantError
@@ -63,7 +64,7 @@ class ServeSettings:
 class Server:
     """Everything is set up when it is made, and serves while `run` runs."""
 
-    def __init__(self, settings: ServeSettings, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, settings: ServeSettings) -> None:
         """Take the data folder and bind the sockets.
 
         Raises:
@@ -79,13 +80,14 @@ class Server:
         self._context = new_context()
         self._background = Background()
         self._same_host = SameHost(self._data)
-        self._open_sockets(now)
+        self._time = ServedTime()
+        self._open_sockets()
         control, frames = self._doors.control, self._doors.frames
-        self.house = House(self._data, self._journal, self._sessions, self._pool, frames, self._background, now)
+        self.house = House(self._data, self._journal, self._sessions, self._pool, frames, self._background, self._time)
         self._front = Front(control, frames, self._sessions, self.house.handlers(self._stop_by_client))
         self.house.answer_through(self._front)
 
-    def _open_sockets(self, now: Callable[[], float]) -> None:
+    def _open_sockets(self) -> None:
         server, local = own_pair(self._data, SERVER), own_pair(self._data, LOCAL)
         self._keys = AllowList(self._data, local.public)
         work = new_pair()
@@ -110,8 +112,10 @@ class Server:
             __version__,
         )
         endpoint = f"tcp://127.0.0.1:{bind(self._work, '127.0.0.1')}"
-        self._sessions = Sessions(self._doors.control, self._keys, token, self._same_host, now)
-        self._pool = Pool(Post(self._work), self._settings.worker, endpoint, work.public, self._data, now, work_keys)
+        self._sessions = Sessions(self._doors.control, self._keys, token, self._same_host, self._time)
+        self._pool = Pool(
+            Post(self._work), self._settings.worker, endpoint, work.public, self._data, self._time, work_keys
+        )
 
     def run(self, ready: TextIO) -> None:
         """Serve until a signal or a client says stop. One line of JSON on `ready` tells that clients may come."""
@@ -133,7 +137,9 @@ class Server:
     def _loop(self) -> None:
         poller, next_tick = self._poller(), 0.0
         while not self._stopping:
-            self._read(dict(poller.poll(BUSY_POLL_MS if self.house.pending() else IDLE_POLL_MS)))
+            ready = dict(poller.poll(BUSY_POLL_MS if self.house.pending() else IDLE_POLL_MS))
+            self._time.turn()
+            self._read(ready)
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + IDLE_POLL_MS / 1000
                 self.house.tick()

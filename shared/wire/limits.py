@@ -114,6 +114,7 @@ HANDSHAKE_S = 5.0  # for a peer to prove its key
 GREETING_S = 10.0  # to say hello or to join after that, and for a connection to end whose session is over
 STRANGERS_TOLD_S = 5.0  # between two lines in the log about them
 HEARTBEAT_S = (2.0, 4.0, 6.0)  # ZeroMQ's own: every, answered within, forgotten after
+TURN_S = 1.0  # of one turn of its loop that count: while it hangs, nobody could be heard
 REOPEN_S = 5.0  # for its ports to be free again after it hung up
 LINGER_S = 1.0  # for what is still to be sent when it ends
 GPUS_S = 10.0  # for the driver to tell how many GPUs there are, else its workers choose one
