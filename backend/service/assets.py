@@ -28,7 +28,7 @@ class Assets:
     def __init__(self, data: Path, journal: Journal) -> None:
         self._folder, self._journal = data / "assets", journal
         self._folder.mkdir(exist_ok=True)
-        self._digests: dict[Path, _Digest] = {}
+        self._digests: dict[Path, hashlib._Hash] = {}  # of what has come of each upload that is under way
 
     def put(self, session: Session, envelope: Envelope) -> Message:
         """Take a chunk. One at the wrong place is not written; the answer says where to go on."""
@@ -38,19 +38,26 @@ class Assets:
             return AssetHave(put.sha256, put.total)
         partial = self._partial(session.owner, put.sha256)
         data = envelope.buffers["data"].tobytes() if "data" in envelope.buffers else b""
-        digest = self._digests.pop(partial, None) or _Digest.of(partial)
-        if len(data) and put.offset == digest.size:
-            if not digest.size:
+        size = partial.stat().st_size if partial.exists() else 0
+        if len(data) and put.offset == size:
+            if not size:
                 self._make_room(session.owner)
-            with telling_disk_full(partial, len(data)), partial.open("ab") as file:
-                file.write(data)
-            digest.add(data)
+            self._append(partial, size, data)
+            size += len(data)
+        if size >= put.total:
+            self._finish(session.owner, put, partial)
+        return AssetHave(put.sha256, size)
+
+    def _append(self, partial: Path, size: int, data: bytes) -> None:
+        digest = self._digests.pop(partial, None) if size else hashlib.sha256()
+        with telling_disk_full(partial, len(data)), partial.open("ab") as file:
+            file.write(data)
+        if digest is None:
+            return
+        digest.update(data)
         self._digests[partial] = digest
         if len(self._digests) > limits.UPLOADS:
-            del self._digests[next(iter(self._digests))]  # read again from its file if that upload goes on
-        if digest.size >= put.total:
-            self._finish(session.owner, put, partial)
-        return AssetHave(put.sha256, digest.size)
+            del self._digests[next(iter(self._digests))]  # made anew of the whole file when all has come, and no sooner
 
     def path(self, owner: str, sha256: str) -> Path:
         """Where an upload lies.
@@ -94,7 +101,8 @@ class Assets:
                 self.drop(owner, oldest.name)
 
     def _finish(self, owner: str, put: AssetPut, partial: Path) -> None:
-        if self._digests.pop(partial).hexdigest() != put.sha256:
+        digest = self._digests.pop(partial, None) or hashlib.sha256(partial.read_bytes())
+        if digest.hexdigest() != put.sha256:
             partial.unlink()
             raise WireError("wrong_hash", "What came is not what was announced. Upload it again.", "sha256", True)
         with partial.open("rb+") as file:
@@ -111,26 +119,3 @@ class Assets:
 def _mark(owner: str) -> str:
     """Stands for an owner in the name of a file."""
     return hashlib.sha256(owner.encode()).hexdigest()[:16]
-
-
-class _Digest:
-    """SHA-256 of an upload as far as it came."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._hash = hashlib.sha256()
-
-    @classmethod
-    def of(cls, partial: Path) -> _Digest:
-        """Of what an earlier connection, or an earlier server, left."""
-        digest = cls()
-        if partial.exists():
-            digest.add(partial.read_bytes())
-        return digest
-
-    def add(self, data: bytes) -> None:
-        self._hash.update(data)
-        self.size += len(data)
-
-    def hexdigest(self) -> str:
-        return self._hash.hexdigest()

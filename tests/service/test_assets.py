@@ -3,6 +3,7 @@
 import hashlib
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,18 @@ def test_more_uploads_at_once_than_digests_are_kept_all_arrive_whole(store):
     for first, last in ((0, 4), (4, 8)):  # the first one's digest is gone when its second half comes
         for data, owner in photos:
             assert store.put(data, first, last, owner) == last
+
+
+def test_however_many_uploads_are_asked_about_no_file_is_read(store, monkeypatch):
+    """To hash 64 MiB for each such question kept the server from everybody else for seconds."""
+    for number in range(limits.SPARE_UPLOADS):
+        store.put(photo(number), 0, 4)
+    store.restart()
+    monkeypatch.setattr(Path, "open", None)
+    monkeypatch.setattr(Path, "read_bytes", None)
+    assert [store.held(photo(number)) for number in range(limits.SPARE_UPLOADS + 9)] == [4] * limits.SPARE_UPLOADS + [
+        0
+    ] * 9
 
 
 @pytest.mark.limits("SPARE_UPLOADS")
