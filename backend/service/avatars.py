@@ -65,7 +65,7 @@ class AvatarDesk:
         self._background, self._reply, self._refuse, self._now = background, reply, refuse, now
         self._imports: dict[str, _Import] = {}
         self._late: list[str] = []  # folders whose copying nobody waits for any more, and which has not ended
-        self._wanted: set[str] = set()  # to be opened
+        self._wanted: dict[str, None] = {}  # to be opened, in this order
         self._opening: dict[str, tuple[Worker, float]] = {}  # who opens it, and until when
 
     def list(self, session: Session, envelope: Envelope) -> Message:
@@ -79,16 +79,18 @@ class AvatarDesk:
         asked = envelope.message
         assert isinstance(asked, AvatarOpen)
         info = self._library.owned(session.owner, asked.avatar).info
-        self._wanted.add(asked.avatar)
+        self._wanted[asked.avatar] = None
         self._open_wanted()
         return AvatarIs(self._with_open(info))
 
     def _open_wanted(self) -> None:
-        """As soon as a worker is ready."""
+        """The next one, when a worker is ready and opens no other: frames have their turn between two of them."""
         for worker in self._pool.ready("render")[:1]:
-            while self._wanted:
-                avatar = self._wanted.pop()
-                self._let_open(worker, avatar, self._library.folder(avatar))
+            missing = [avatar for avatar in self._wanted if avatar not in worker.memory.avatars]
+            self._wanted = dict.fromkeys(missing)
+            if missing and all(opener is not worker for opener, _ in self._opening.values()):
+                del self._wanted[missing[0]]
+                self._let_open(worker, missing[0], self._library.folder(missing[0]))
 
     def _let_open(self, worker: Worker, avatar: str, folder: Path) -> None:
         self._opening[avatar] = (worker, self._now() + limits.OPEN_S)
@@ -175,6 +177,7 @@ class AvatarDesk:
         for avatar, found in list(self._imports.items()):
             if found.worker is None and self._now() > found.until:
                 self._give_up(avatar, found)
+        self._open_wanted()
         if self._sessions.unused_for() > limits.UNUSED_S:
             self._sessions.note_use()
             for worker in self._pool.workers("render"):
@@ -191,7 +194,6 @@ class AvatarDesk:
 
     def memory_changed(self, worker: Worker) -> None:
         """A worker is ready, or told what it has open: an import among it is good."""
-        self._open_wanted()
         for avatar, found in self._imports.items():
             if found.info is not None and found.worker is None:
                 self._look(avatar, found)
@@ -203,6 +205,7 @@ class AvatarDesk:
             info = replace(found.info, size=folder_size(found.folder))
             self._library.place(OwnedAvatar(info, found.session.owner), found.folder)
             self._reply(found.session, found.envelope, AvatarIs(replace(info, open=True)), {})
+        self._open_wanted()
 
     def refused(self, said: WorkRefused) -> None:
         """A worker cannot open something: an import ends here."""
@@ -227,9 +230,12 @@ class AvatarDesk:
         return self._imports.pop(avatar)
 
     def _close(self, avatar: str) -> None:
+        self._wanted.pop(avatar, None)
         for worker in self._pool.workers("render"):
             if avatar in worker.memory.avatars:
                 self._pool.send(worker, WorkClose(avatar))
+                others = tuple(other for other in worker.memory.avatars if other != avatar)
+                worker.memory = replace(worker.memory, avatars=others)  # until it tells anew: it is asked once
 
     def _with_open(self, info: AvatarInfo) -> AvatarInfo:
         return replace(info, open=any(info.avatar in one.memory.avatars for one in self._pool.workers("render")))

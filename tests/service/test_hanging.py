@@ -15,7 +15,7 @@ from backend.service.sessions import Session
 from shared.wire import calls, limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
-from shared.wire.messages import AvatarImport, AvatarList, AvatarOpen, FilesList
+from shared.wire.messages import AvatarClose, AvatarImport, AvatarList, AvatarOpen, FilesList
 from tests.service.clock import FakeClock
 from tests.service.serving import motion, render_live, serving, until
 
@@ -48,6 +48,7 @@ def test_19_a_worker_that_hangs_over_an_avatar_is_replaced(impatient, folder):
         for avatar in (good, bad):
             client.call(AvatarImport(avatar, str(folder)))
         make_it_hang(impatient.data / "avatars" / bad)
+        client.call(AvatarClose(bad))
         client.call(AvatarOpen(bad))
         with pytest.raises(WireError, match="worker was lost"):
             calls.live(client, render_live(good), motion())

@@ -273,6 +273,7 @@ class Desk:
         self.sent, self.worker = [], SimpleNamespace(memory=SimpleNamespace(avatars=("avatar",)), ready=None)
         self.pool = SimpleNamespace(
             workers=lambda role="": [self.worker],
+            ready=lambda role: [],
             idle=lambda role: [self.worker] if role == "render" else [],
             trouble=lambda role: "",
             send=lambda worker, message: self.sent.append(message),
