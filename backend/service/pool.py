@@ -6,6 +6,7 @@ import json
 import math
 import os
 import secrets
+import shutil
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -179,6 +180,7 @@ class Pool:
             self._kill(place, worker, "its frame did not end")
         elif worker.ready and self._now() - worker.pinged > limits.PING_S:
             worker.pinged = self._now()
+            _shorten(self._log(place))
             self.send(worker, WorkPing())
 
     def _kill(self, place: _Place, worker: Worker, reason: str) -> None:
@@ -198,7 +200,7 @@ class Pool:
     def _spawn(self, place: _Place) -> Worker:
         keys, identity = new_pair(), secrets.token_hex(16)
         environment = {**os.environ, **({"CUDA_VISIBLE_DEVICES": place.device} if place.device else {})}
-        with open(_rotated(self._log(place)), "ab") as log:
+        with open(self._log(place), "ab") as log:
             process = subprocess.Popen(
                 [*self._command, "--role", place.role, "--connect", self._endpoint],
                 stdin=subprocess.PIPE,
@@ -243,7 +245,8 @@ def _cause(code: int) -> str:
     return f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
 
 
-def _rotated(log: Path) -> Path:
+def _shorten(log: Path) -> None:
+    """Begin a log anew that is too long, and keep what it held. The worker appends to it: it goes on at its start."""
     if log.exists() and log.stat().st_size > limits.LOG_FILE_BYTES:
-        os.replace(log, log.with_suffix(".old.log"))
-    return log
+        shutil.copyfile(log, log.with_suffix(".old.log"))
+        os.truncate(log, 0)

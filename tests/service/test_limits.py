@@ -29,7 +29,7 @@ from backend.service.house import House
 from backend.service.importing import copied
 from backend.service.journal import Event, Journal
 from backend.service.painter import Painter
-from backend.service.pool import Pool, _rotated
+from backend.service.pool import Pool, _shorten
 from backend.service.post import Sent
 from backend.service.previews import small
 from backend.service.replay import Replays
@@ -113,11 +113,15 @@ def test_how_long_an_unfinished_upload_is_kept(tmp_path):
 
 @pytest.mark.limits("LOG_FILE_BYTES")
 def test_how_long_the_log_of_a_worker_grows(tmp_path):
-    log = tmp_path / "build-0.log"
-    log.write_bytes(bytes(limits.LOG_FILE_BYTES))
-    assert _rotated(log).exists()
-    log.write_bytes(bytes(limits.LOG_FILE_BYTES + 1))
-    assert not _rotated(log).exists() and (tmp_path / "build-0.old.log").exists()
+    log, old = tmp_path / "build-0.log", tmp_path / "build-0.old.log"
+    with log.open("ab", buffering=0) as worker:
+        worker.write(bytes(limits.LOG_FILE_BYTES))
+        _shorten(log)
+        assert log.stat().st_size == limits.LOG_FILE_BYTES and not old.exists()
+        worker.write(b"!")
+        _shorten(log)
+        worker.write(b"on")
+    assert log.read_bytes() == b"on" and old.stat().st_size == limits.LOG_FILE_BYTES + 1
 
 
 @pytest.mark.limits("PREVIEW_SIDE")

@@ -195,3 +195,18 @@ def test_stopping_leaves_no_process(watch):
     processes = [worker.process for worker in until(watched.ready)]
     watched.pool.stop(5.0)
     assert all(process.returncode is not None for process in processes) and not watched.pool.workers()
+
+
+NOISY = (sys.executable, "-c", "import sys, time; print('x' * 3_000_000, flush=True); time.sleep(60)")
+
+
+def test_what_a_running_worker_prints_does_not_fill_the_disk(watch, tmp_path):
+    watched = watch(NOISY)
+    watched.pool.tick()
+    logs = [tmp_path / "logs" / f"{role}-0.log" for role in ("build", "render")]
+    until(lambda: all(log.exists() and log.stat().st_size > 3_000_000 for log in logs))
+    for worker in watched.pool.workers():
+        worker.ready = True
+    watched.clock.pass_(PING_S + 0.1)
+    watched.pool.tick()
+    assert [log.stat().st_size for log in logs] == [0, 0]
