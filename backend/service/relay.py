@@ -91,7 +91,7 @@ class Relay:
     def check(self, session: Session, asked: RenderFrames, buffers: Buffers) -> None:
         """Raise `WireError` if this render cannot be taken: no such avatar, too many renders, too many poses."""
         self._library.owned(session.owner, asked.avatar)
-        self._budget.check(nbytes(buffers))
+        self._budget.share(session.owner).check(nbytes(buffers))
         if len(self._stream(session).takes) >= limits.WAITING_RENDERS:
             raise WireError("busy", f"{limits.WAITING_RENDERS} renders of yours are waiting already.", retryable=True)
 
@@ -100,7 +100,7 @@ class Relay:
 
         Its poses are copied, for they lie in the message that came.
         """
-        self._budget.take(nbytes(buffers))
+        self._budget.share(session.owner).take(nbytes(buffers))
         owned = {name: np.array(array) for name, array in buffers.items()}
         self._stream(session).takes.append(Take(asked.job, asked, owned, next=done, acknowledged=done, told=done))
 
@@ -301,13 +301,13 @@ class Relay:
 
     def _remove(self, stream: Stream, take: Take) -> None:
         stream.takes.remove(take)
-        self._budget.give_back(nbytes(take.buffers))
+        self._budget.share(stream.session.owner).give_back(nbytes(take.buffers))
         stream.clear_outbox(take)
         _drop(stream, lambda shot: shot.take is take)
 
     def _stream(self, session: Session) -> Stream:
         if session.id not in self._streams:
-            stream = Stream(session, Slots(self._data, self._budget))
+            stream = Stream(session, Slots(self._data, self._budget.share(session.owner)))
             self._streams[session.id] = stream
             self._turn.append(stream)
         return self._streams[session.id]

@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Protocol
 
-from backend.service.budget import Budget
+from backend.service.budget import Share
 from backend.service.disk import telling_disk_full
 from backend.service.ring import Ring
 from shared.wire.errors import WireError
@@ -67,7 +67,7 @@ class Slot:
 class Slots:
     """The ring of one client, made when it first needs one, made anew when it needs a larger one."""
 
-    def __init__(self, folder: Path, budget: Budget) -> None:
+    def __init__(self, folder: Path, budget: Share) -> None:
         self._folder, self._budget = folder, budget
         self._slots: list[Slot] = []
         self._retired: list[list[Slot]] = []
@@ -76,7 +76,7 @@ class Slots:
         """A free slot of at least `size` bytes; None while all are in use, or while an older ring still is.
 
         Raises:
-            WireError: disk_full, or busy where all clients together would have too much.
+            WireError: disk_full, or busy where its key or all clients together would have too much.
         """
         if not self._slots or self._slots[0].ring.slot_bytes < size:
             self.release()

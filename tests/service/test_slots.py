@@ -24,7 +24,13 @@ class Readers(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         (self.folder / "ring-key").write_bytes(b"")
         self.maps = Maps(self.folder / "ring-key")
-        self.slots, self.drawn, self.sent, self.number, self.old = Slots(self.folder, Budget()), [], {}, 0, []
+        self.slots, self.drawn, self.sent, self.number, self.old = (
+            Slots(self.folder, Budget().share("ada")),
+            [],
+            {},
+            0,
+            [],
+        )
 
     @rule(size=st.integers(1, 20_000))
     def draw(self, size):
@@ -96,7 +102,7 @@ def test_24_a_slot_that_may_be_read_is_never_drawn_into():
 
 
 def test_a_slot_is_as_large_as_asked_and_no_frame_reaches_into_the_next(tmp_path):
-    slots = Slots(tmp_path, Budget())
+    slots = Slots(tmp_path, Budget().share("ada"))
     first, second = slots.take(5000), slots.take(5000)
     assert len(first.bytes()) == 5000 and second.place(0).offset - first.place(0).offset >= 5000
     with pytest.raises(ValueError, match="assign"):
@@ -105,9 +111,10 @@ def test_a_slot_is_as_large_as_asked_and_no_frame_reaches_into_the_next(tmp_path
 
 def test_15_a_frame_too_large_for_the_disk_is_an_error_and_leaves_no_ring(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "SERVER_BYTES", 2**60)
+    monkeypatch.setattr(limits, "KEY_BYTES", 2**60)
     budget = Budget()
     with pytest.raises(WireError) as told:
-        Slots(tmp_path, budget).take(2**55)
+        Slots(tmp_path, budget.share("ada")).take(2**55)
     assert told.value.code == "disk_full" and not list(tmp_path.iterdir()) and budget.used == 0
 
 
@@ -115,7 +122,7 @@ def test_15_a_frame_too_large_for_the_disk_is_an_error_and_leaves_no_ring(tmp_pa
 def test_24_all_clients_together_have_so_much_memory_and_no_more(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "SERVER_BYTES", 2 * limits.SLOTS * 1000)
     budget = Budget()
-    one, two, three = (Slots(tmp_path, budget) for _ in range(3))
+    one, two, three = (Slots(tmp_path, budget.share(owner)) for owner in ("ada", "bob", "eve"))
     first = one.take(1000)
     two.take(1000)
     assert budget.used == limits.SERVER_BYTES
@@ -127,8 +134,29 @@ def test_24_all_clients_together_have_so_much_memory_and_no_more(tmp_path, monke
     assert budget.used == limits.SERVER_BYTES
 
 
+@pytest.mark.limits("KEY_BYTES")
+def test_24_the_clients_of_one_key_have_so_much_memory_and_leave_the_rest_to_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "KEY_BYTES", 2 * limits.SLOTS * 1000)
+    budget = Budget()
+    one, two, three, others = (Slots(tmp_path, budget.share(owner)) for owner in ("ada", "ada", "ada", "bob"))
+    first = one.take(1000)
+    two.take(1000)
+    assert budget.used == limits.KEY_BYTES
+    with pytest.raises(WireError, match=r"Your clients have .*end other renders") as told:
+        three.take(1)
+    assert (told.value.code, told.value.retryable) == ("busy", True)
+    others.take(2000)
+    first.give_back()
+    assert one.release() and three.take(1000)
+
+
+def test_one_client_may_have_the_largest_frames_and_others_some_then():
+    largest = limits.SLOTS * limits.RENDER_SIZE**2 * (8 + 4)  # half floats, and depth
+    assert largest < limits.KEY_BYTES < limits.SERVER_BYTES
+
+
 def test_14_rings_of_a_dead_server_are_swept(tmp_path):
-    Slots(tmp_path, Budget()).take(100)
+    Slots(tmp_path, Budget().share("ada")).take(100)
     (tmp_path / "ring-key").write_bytes(b"key")
     sweep(tmp_path)
     assert not list(tmp_path.iterdir())
