@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from backend.service.crash_points import crash_point
@@ -41,7 +41,8 @@ class Foreman:
         self._journal, self._ledger, self._pool, self._library = journal, ledger, pool, library
         self._data, self._now = data, now
         self._running: dict[str, _Running] = {}
-        self._served: Counter[str] = Counter()  # owners take turns, however many jobs one of them submits
+        self._turns = count(1)
+        self._served: dict[str, int] = {}  # owner -> its last turn; they take turns, whatever each had before
 
     def recover(self) -> None:
         """After a restart: whatever ran is interrupted, or finished if its avatar had reached its place."""
@@ -59,20 +60,21 @@ class Foreman:
         """Hand out work, keep the deadlines."""
         for job_id, running in list(self._running.items()):
             self._watch(job_id, running)
+        idle, trouble = self._pool.idle("build"), self._pool.trouble("build")
+        if not idle and not trouble:
+            return  # without a look at all that waits
         waiting = [job for job in self._journal.jobs_in("queued") if job.info.task in BY_FOREMAN]
-        if waiting and (trouble := self._pool.trouble("build")):
-            for job in waiting:
-                self._ledger.move(job.id, "failed", error_code="worker_died", error=trouble, retryable=True)
-            return
-        for worker in self._pool.idle("build"):
+        for job in waiting if trouble else ():
+            self._ledger.move(job.id, "failed", error_code="worker_died", error=trouble, retryable=True)
+        for worker in () if trouble else idle:
             if waiting:
-                waiting.sort(key=lambda job: (self._served[job.owner], job.place))
+                waiting.sort(key=lambda job: (self._served.get(job.owner, 0), job.place))
                 self._begin(waiting.pop(0), worker)
 
     def _begin(self, job: Job, worker: Worker) -> None:
         self._ledger.move(job.id, "running", error_code="", error="", retryable=False, message="")
         crash_point("foreman:begun")
-        self._served[job.owner] += 1
+        self._served[job.owner] = next(self._turns)
         worker.busy = job.id
         self._running[job.id] = _Running(worker, self._now())
         folder = self._data / "jobs" / job.id

@@ -10,7 +10,7 @@ from backend.service.foreman import Foreman
 from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger, Step
 from backend.service.orders import packed
-from backend.service.work import WorkProgress
+from backend.service.work import WorkDone, WorkProgress
 from shared.wire import limits
 from shared.wire.calls import new_id
 from shared.wire.messages import JobInfo, JobSubmit
@@ -105,3 +105,24 @@ def test_20_a_cancelled_job_is_asked_then_told_then_killed(site):
     assert site.info.state == "running"  # until its process is really gone
     site.lose()
     assert site.info.state == "cancelled"
+
+
+def test_owners_take_turns_however_many_jobs_one_of_them_had_before(site):
+    """By the number of jobs that each had had, a new owner kept the others waiting until it had had as many."""
+
+    def submit(owner):
+        asked = JobSubmit(new_id(), "build", "0" * 64)
+        site.ledger.add(Job(JobInfo(asked.job, "build", "", "queued", 1.0), owner, "", packed(asked, {})))
+
+    def finish():
+        site.foreman.done(site.worker, WorkDone(site.worker.busy))
+        site.foreman.tick()
+        return site.journal.job(site.worker.busy).owner
+
+    site.foreman._library = SimpleNamespace(adopt=lambda job, done: None)
+    for _ in range(6):
+        submit("ada")
+    assert [finish() for _ in range(4)] == ["ada"] * 4
+    for _ in range(3):
+        submit("bob")
+    assert [finish() for _ in range(4)] == ["bob", "ada", "bob", "ada"]
