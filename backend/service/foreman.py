@@ -26,10 +26,12 @@ class _Running:
     """A job that a worker has."""
 
     worker: Worker
+    began: float
     heard: float  # when its last step came
     cancelled: float | None = None  # when its owner cancelled it
     terminated: bool = False
     stalled: bool = False
+    overdue: bool = False  # it was stopped because it ran for too long
 
 
 class Foreman:
@@ -76,7 +78,7 @@ class Foreman:
         crash_point("foreman:begun")
         self._served[job.owner] = next(self._turns)
         worker.busy = job.id
-        self._running[job.id] = _Running(worker, self._now())
+        self._running[job.id] = _Running(worker, self._now(), self._now())
         folder = self._data / "jobs" / job.id
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -97,6 +99,9 @@ class Foreman:
             elif waited > limits.CANCEL_COOPERATIVE_S and not running.terminated:
                 running.terminated = True
                 process.terminate()
+        elif self._now() - running.began > limits.RUN_S:
+            running.overdue = True
+            self.cancel(self._job(job_id))
         elif self._now() - running.heard > limits.STAGE_SILENCE_S:
             running.stalled = True
             process.kill()
@@ -167,6 +172,10 @@ class Foreman:
     def _end(
         self, job_id: str, state: str, code: str = "", error: str = "", retryable: bool = False, message: str = ""
     ) -> None:
+        if state == "cancelled" and self._running[job_id].overdue:
+            hours = f"{limits.RUN_S / 3600:.0f} hours"
+            error = f"It ran for {hours}, as long as a job may. Ask for fewer steps, or for a smaller size or texture."
+            state, code, retryable = "failed", "failed", False
         deaths = 0 if state == "finished" else None
         self._ledger.move(
             job_id, state, deaths=deaths, error_code=code, error=error, retryable=retryable, message=message

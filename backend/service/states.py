@@ -14,7 +14,7 @@ MOVES: dict[str, dict[str, str]] = {
     },
     "running": {
         "finished": "its result is whole on the disk, or all its frames were taken",
-        "failed": "the worker said why, or died twice",
+        "failed": "the worker said why, or died twice, or it ran for too long",
         "cancelled": "its owner cancelled it",
         "queued": "its worker died for the first time",
         "interrupted": "the server ended, or a render's client went away",

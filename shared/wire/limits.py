@@ -126,6 +126,7 @@ PROGRESS_HZ = 10.0  # of one job's first events; changes of state are never thin
 PICTURE_S = 2.0  # between two pictures of one stage
 FRAME_S = 120.0  # a frame that takes so long, opening its avatar included, has hung its worker
 OPEN_S = 120.0  # an avatar that takes so long to open has hung its worker, a folder its import
+RUN_S = 24 * 3600.0  # a fit or a build, in one try: others wait for its worker
 STAGE_SILENCE_S = 120.0  # a stage that says nothing for so long has hung
 CANCEL_COOPERATIVE_S = 3.0
 CANCEL_KILL_S = 4.0  # and effective within 5: a second is left to notice and to tell

@@ -10,7 +10,7 @@ from backend.service.foreman import Foreman
 from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger, Step
 from backend.service.orders import packed
-from backend.service.work import WorkDone, WorkProgress
+from backend.service.work import WorkDone, WorkFailed, WorkProgress
 from shared.wire import limits
 from shared.wire.calls import new_id
 from shared.wire.messages import JobInfo, JobSubmit
@@ -105,6 +105,26 @@ def test_20_a_cancelled_job_is_asked_then_told_then_killed(site):
     assert site.info.state == "running"  # until its process is really gone
     site.lose()
     assert site.info.state == "cancelled"
+
+
+@pytest.mark.limits("RUN_S")
+@pytest.mark.parametrize("hears", [True, False])
+def test_a_job_that_runs_for_too_long_is_stopped_and_has_failed(site, hears):
+    while site.clock() - 1000.0 < limits.RUN_S - limits.STAGE_SILENCE_S:
+        site.step()
+        site.wait(limits.STAGE_SILENCE_S)
+    site.step()
+    site.wait(1000.0 + limits.RUN_S - site.clock())
+    assert site.sent == ["work.job"] and site.info.state == "running"
+    site.wait(MOMENT_S)
+    assert site.sent == ["work.job", "work.cancel"] and site.info.state == "running"
+    if hears:
+        site.foreman.failed(site.worker, WorkFailed(site.job, "cancelled", "", True))
+    else:
+        assert site.wait(limits.CANCEL_KILL_S + MOMENT_S) == ["kill"]
+        site.lose()
+    assert (site.info.state, site.info.error_code, site.info.retryable) == ("failed", "failed", False)
+    assert "24 hours" in site.info.error and "fewer steps" in site.info.error
 
 
 def test_owners_take_turns_however_many_jobs_one_of_them_had_before(site):
