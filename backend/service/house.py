@@ -188,8 +188,9 @@ class House:
         try:
             yield
         except (VivantError, OSError) as error:
+            if self._status.trouble != str(error):  # which it may be in each turn of the loop
+                log.warning("%s", error)
             self._status.trouble = str(error)
-            log.warning("%s", error)
 
     def stop(self) -> None:
         """The server ends."""
