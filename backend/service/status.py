@@ -46,11 +46,17 @@ class StatusDesk:
         return self.status()
 
     def free(self, session: Session, envelope: Envelope) -> None:
-        """Let idle workers unload everything; the answer waits until they did."""
-        idle = [worker for role in ROLES for worker in self._pool.idle(role)]
-        for worker in idle:
-            self._pool.send(worker, WorkClose())
-        self._freeing.append(_Freeing(session, envelope, idle))
+        """Let idle workers unload everything, or for a client elsewhere its own; the answer waits until they did."""
+        asked = [worker for role in ROLES for worker in self._pool.idle(role) if self._unload(worker, session)]
+        self._freeing.append(_Freeing(session, envelope, asked))
+
+    def _unload(self, worker: Worker, session: Session) -> bool:
+        """Returns whether there was anything."""
+        own = [avatar.info.avatar for avatar in self._journal.avatars_of(session.owner)]
+        closing = [WorkClose()] if session.local else [WorkClose(one) for one in worker.memory.avatars if one in own]
+        for message in closing:
+            self._pool.send(worker, message)
+        return bool(closing)
 
     def memory_changed(self, worker: Worker) -> None:
         """A worker told what it holds."""

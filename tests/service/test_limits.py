@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -27,7 +28,7 @@ from backend.service.downloads import Hashes
 from backend.service.front import Front, as_message
 from backend.service.house import House
 from backend.service.importing import copied
-from backend.service.journal import Event, Journal
+from backend.service.journal import Event, Journal, OwnedAvatar
 from backend.service.painter import Painter
 from backend.service.pool import Pool, _shorten
 from backend.service.post import Sent
@@ -44,7 +45,7 @@ from shared.wire import limits
 from shared.wire.calls import new_id
 from shared.wire.codec import Envelope, decode, encode
 from shared.wire.errors import WireError
-from shared.wire.messages import JobInfo, MemoryFree
+from shared.wire.messages import AvatarInfo, JobInfo, MemoryFree
 from shared.wire.sockets import new_context
 from tests.service.clock import FakeClock
 
@@ -312,6 +313,17 @@ def test_how_long_a_slow_worker_is_waited_for_that_shall_free_memory(tmp_path, m
     clock.pass_(MOMENT_S)
     status.tick()
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_client_elsewhere_frees_the_memory_of_its_own_avatars_alone(tmp_path, sessions, local):
+    desk, journal, own = Desk(), Journal(Path(":memory:")), new_id()
+    for avatar, owner in ((own, "ada"), ("avatar", "bob")):
+        journal.put_avatar(OwnedAvatar(AvatarInfo(avatar, "Ada", 0.0), owner), whole=True)
+    desk.worker.memory.avatars = ("avatar", own)
+    status = StatusDesk(tmp_path, journal, sessions, desk.pool, None)
+    status.free(replace(a_session(), local=local), Envelope(MemoryFree()))
+    assert desk.sent == [WorkClose() if local else WorkClose(own)]
 
 
 @pytest.mark.limits("RETRY_S")
