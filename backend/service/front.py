@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -55,8 +56,9 @@ class Front:
         self._sessions.send(session, as_message(error), re=envelope.id)
 
     def _read(self, post: Post, at_most: int, handle: Callable[[Parcel, Envelope], Message | None]) -> None:
+        until = time.monotonic() + limits.READ_S
         for _ in range(at_most):
-            parcel = post.receive()
+            parcel = post.receive() if time.monotonic() < until else None
             if parcel is None:
                 return
             if not self._sessions.ignores(parcel.routing):

@@ -89,6 +89,7 @@ STRANGERS = 256  # connections on which nobody has greeted
 OPEN_FILES = 2048  # files and connections that the server asks the system for
 PEERS_REMEMBERED = 1000  # that sent something malformed
 MESSAGES_AT_ONCE = 64  # of one socket, before the others have their turn
+READ_S = 0.05  # of one socket, before the others have their turn: some messages take longer than others
 EVENTS = 8192  # of one job: then no step is told, and it is not resumed
 EVENTS_AS_FAST = 512  # of one job: after each so many, steps are told half as often
 EVENTS_AT_ONCE = 256  # read from the journal for one client and job

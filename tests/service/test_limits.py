@@ -201,6 +201,17 @@ def test_messages_that_are_read_in_one_turn(sessions, more):
     assert len(waiting) == more
 
 
+@pytest.mark.limits("READ_S")
+@pytest.mark.parametrize("past", [False, True])
+def test_how_long_messages_are_read_in_one_turn(sessions, monkeypatch, past):
+    clock, each = FakeClock(), limits.READ_S / 4
+    monkeypatch.setattr("backend.service.front.time", SimpleNamespace(monotonic=clock))
+    waiting = [SimpleNamespace(routing=b"x", parts=[])] * 9
+    post = SimpleNamespace(receive=waiting.pop, send=lambda *_: clock.pass_(each + past * each / 3 + 1e-6))
+    Front(post, post, sessions, {}).read_control(limits.MESSAGES_AT_ONCE)
+    assert len(waiting) == (6 if past else 5)
+
+
 @pytest.mark.limits("EVENTS_AT_ONCE")
 def test_events_that_are_told_in_one_turn():
     history = [Event(JobInfo("job", "build", "", "running", 0.0, last_event=n)) for n in range(1, 1000)]
