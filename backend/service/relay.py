@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,9 @@ class Relay:
         self._post, self._sessions, self._pool, self._renders = post, sessions, pool, renders
         self._library, self._background, self._data = library, background, data
         self._streams: dict[str, Stream] = {}
-        self._turn: deque[Stream] = deque()
+        self._turn: list[Stream] = []  # the one whose turn was last comes last
+        self._turns = count(1)
+        self._served: dict[str, int] = {}  # owner -> its last turn
         self._shots: dict[bytes, Shot] = {}  # by the identity of the worker that draws it
         self._leftover: list[Slots] = []
         self._budget = Budget()
@@ -210,18 +212,22 @@ class Relay:
             self._begin(worker, shot)
 
     def _next_shot(self) -> Shot | None:
-        """Of the stream whose turn it is; streams that have nothing to draw, or may not, are passed over."""
-        for _ in range(len(self._turn)):
-            stream = self._turn[0]
-            self._turn.rotate(-1)
+        """Of the owner whose turn it is, and of its streams; who has nothing to draw, or may not, is passed over.
+
+        So the clients of one key, however many they are, have one turn where those of another have one.
+        """
+        for stream in sorted(self._turn, key=lambda stream: self._served.get(stream.session.owner, 0)):
             if (source := stream.ready_source()) is None:
                 continue
+            self._turn.remove(stream)
+            self._turn.append(stream)
             try:
                 shot = aimed(stream, source)
             except WireError as error:  # no room on the disk for slots so large
                 self._give_up(stream, source, error)
                 continue
             if shot is not None:
+                self._served[stream.session.owner] = next(self._turns)
                 return shot
             self._wants_slot = True
         return None

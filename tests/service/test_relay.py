@@ -142,6 +142,19 @@ def test_clients_take_turns_frame_by_frame(stage):
     assert sorted(order) == sorted([b"a", b"b", b"c"] * 4)
 
 
+def test_24_the_clients_of_one_key_have_one_turn_together(stage):
+    for name in "abc":
+        stage.render(stage.client(name), 4)
+    other = stage.client("d")
+    other.owner = "bob"
+    stage.render(other, 4)
+    while stage.draw():
+        pass
+    order = b"".join(routing for routing, _ in stage.sockets.taken).decode()
+    assert order[:8].count("d") == 4 and {order[k] for k in range(8)} == set("abcd")
+    assert len(order) == 16 and "d" not in order[8:]
+
+
 def test_20_cancelling_a_render_hurries_the_worker_that_draws_it(stage):
     client = stage.client("a")
     drawn, waiting = stage.render(client, 4), stage.render(client, 4)
