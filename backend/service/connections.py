@@ -33,8 +33,9 @@ class Connections:
         self._told = -limits.STRANGERS_TOLD_S
 
     def accept(self, connection: Connection) -> None:
-        """Somebody connected."""
-        self._nobodys[connection] = self._now()
+        """Somebody connected, and may have greeted already, where no key had to be asked for first."""
+        if connection not in self._sessions:
+            self._nobodys[connection] = self._now()
 
     def begin(self, connection: Connection, session: Session) -> None:
         """It is this session's now."""

@@ -70,6 +70,13 @@ def test_who_does_not_greet_in_time_is_cut_and_so_is_what_a_session_left(connect
     assert connections.surplus() == [door(0), door(1)]
 
 
+def test_who_greets_before_the_connection_is_noticed_stays(connections, clock):
+    connections.begin(door(1), a_session())
+    connections.accept(door(1))
+    clock.pass_(limits.GREETING_S + MOMENT_S)
+    assert not connections.surplus()
+
+
 @pytest.mark.limits("STRANGERS_TOLD_S")
 def test_strangers_fill_no_log(connections, clock, caplog):
     caplog.set_level(logging.INFO)
