@@ -57,6 +57,10 @@ class Painter:
             self._avatars.pop(name, None)
         release()
 
+    def names(self) -> frozenset[str]:
+        """Of the avatars that are open."""
+        return frozenset(self._avatars)
+
     def memory(self) -> WorkMemory:
         """What is held now, and by whom."""
         return WorkMemory(*memory(self._device), tuple(self._avatars))

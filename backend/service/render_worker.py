@@ -32,7 +32,10 @@ def render_worker(link: Link) -> None:
 def _serve(envelope: Envelope, painter: Painter, link: Link) -> None:
     message = envelope.message
     if isinstance(message, WorkRender):
+        known = painter.names()
         link.send(attempted(message.request, lambda: painter.draw(message, envelope.buffers), painter.close))
+        if painter.names() != known:  # drawing opens by itself
+            link.send(painter.memory())
     elif isinstance(message, WorkOpen):
         link.send(
             attempted(message.avatar, lambda: painter.opened(message.avatar, Path(message.folder)), painter.close)

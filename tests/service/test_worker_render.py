@@ -178,12 +178,19 @@ def test_a_broken_avatar_is_refused_and_the_next_frame_is_drawn(worker, ring, av
 
 def test_avatars_are_opened_and_closed_and_memory_is_told(worker, avatar_folder):
     worker.send(WorkClose())
-    assert worker.expect(WorkMemory).message.avatars == ()
+    worker.expect(WorkMemory, until=lambda told: told.avatars == ())
     worker.send(WorkOpen(AVATAR, str(avatar_folder)))
     memory = worker.expect(WorkMemory).message
     assert memory.avatars == (AVATAR,) and 0 < memory.used < memory.total
     worker.send(WorkClose(AVATAR))
     assert worker.expect(WorkMemory).message.avatars == ()
+
+
+def test_an_avatar_that_was_opened_for_a_frame_is_told_of(worker, ring, avatar_folder, fit, pose):
+    worker.send(WorkClose())
+    worker.expect(WorkMemory, until=lambda told: told.avatars == ())
+    drawn(worker, ring, *ask(avatar_folder, ring, fit, pose, fit.camera))
+    assert worker.expect(WorkMemory).message.avatars == (AVATAR,)
 
 
 def short_of_memory(times):
