@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import socket as tcp
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -87,9 +87,9 @@ def _cut(connection: Connection) -> None:
     whoever had just opened it tries again.
     """
     with suppress(OSError):  # it has ended
-        peer = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=connection[1])
+        peer = tcp.socket(tcp.AF_INET, tcp.SOCK_STREAM, fileno=connection[1])
         try:
-            peer.shutdown(socket.SHUT_RDWR)
+            peer.shutdown(tcp.SHUT_RDWR)
         finally:
             peer.detach()  # the descriptor is ZeroMQ's
 
