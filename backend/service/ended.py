@@ -22,7 +22,7 @@ class Ended:
         self._folder, self._journal, self._assets, self._background = data / "jobs", journal, assets, background
 
     def make_room(self, owner: str, task: str) -> None:
-        """For one more job: of too many of its kind that have ended the oldest go, whoever ended last.
+        """Where one more job came: of too many of its kind that have ended the oldest go, whichever ended last.
 
         A fit stays that a job which has not ended starts from, and a build whose avatar did not reach its place.
         """

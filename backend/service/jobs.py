@@ -181,13 +181,13 @@ class JobDesk:
         self._check_room(session)
         if self._journal.avatar(info.job) is not None:
             raise WireError("conflict", "An avatar has this id. Take a new one.", "job")
-        self._ended.make_room(session.owner, info.task)
         info = replace(info, last_event=1)
         kept = request
         if info.task == "render":  # poses are many: they do not burden each look at the journal
             self._renders.keep(info.job, request)
             kept = b""
         self._ledger.add(Job(info, session.owner, content_hash(request), kept))
+        self._ended.make_room(session.owner, info.task)  # now that the journal knows which photo and fit this one needs
         return JobIs(info)
 
     def _check_room(self, session: Session) -> None:

@@ -60,9 +60,9 @@ class Archive:
         self.journal.add(Job(info, owner, "", request))
         return info.job
 
-    def submit(self, owner="ada", task="build", fit=""):
+    def submit(self, owner="ada", task="build", fit="", photo=""):
         """One more by the desk."""
-        message = JobSubmit(new_id(), task, self.photo(owner), registration=fit)
+        message = JobSubmit(new_id(), task, photo or self.photo(owner), registration=fit)
         self.desk.submit(a_session(owner), Envelope(message))
         return message.job
 
@@ -124,6 +124,15 @@ def test_a_photo_stays_as_long_as_a_job_uses_it(archive, monkeypatch):
     archive.keep()
     archive.ended.make_room("ada", "build")
     assert archive.photos() == 1 and not (archive.data / "assets" / photo).exists()
+
+
+def test_the_photo_and_the_fit_of_the_job_that_makes_others_go_stay(archive, monkeypatch):
+    monkeypatch.setattr(limits, "ENDED_JOBS", 2)
+    photo = archive.photo()
+    fit, old, *_ = archive.keep("register"), archive.keep(photo=photo), archive.keep(), archive.keep()
+    build = archive.submit(photo=photo, fit=fit)
+    assert fit in archive.jobs() and build in archive.jobs() and old not in archive.jobs()
+    assert archive.assets.path("ada", photo).exists()
 
 
 def test_a_fit_stays_for_the_build_that_waits_and_goes_when_that_has_ended(archive, monkeypatch):
