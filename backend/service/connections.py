@@ -28,7 +28,7 @@ class Connections:
         self._sessions: dict[Connection, Session] = {}
         self._nobodys: dict[Connection, float] = {}  # since when, the oldest first
         self._expected: set[Connection] = set()  # to end, so that nobody wonders why
-        self._ended: list[Session] = []  # whose farewell may still wait to be read
+        self._ended: list[tuple[Session, float]] = []  # and when: its farewell may still be on its way
         self._strangers = 0  # that ended, and of which the log does not tell yet
         self._told = -limits.STRANGERS_TOLD_S
 
@@ -53,7 +53,7 @@ class Connections:
         """It ended."""
         was_nobodys = self._nobodys.pop(connection, None) is not None
         if session := self._sessions.pop(connection, None):
-            self._ended.append(session)
+            self._ended.append((session, self._now()))
         elif was_nobodys and connection not in self._expected:
             self._strangers += 1
         self._expected.discard(connection)
@@ -72,10 +72,10 @@ class Connections:
     def tell(self, sessions: Container[str]) -> None:
         """Log what ended of these. ZeroMQ cuts a peer that sends too much without a word, so it may have been that."""
         words = "it broke, or was cut because a part of a message was over its limit"
-        for session in self._ended:
+        while self._ended and self._now() - self._ended[0][1] >= limits.LAST_WORDS_S:
+            session, _ = self._ended.pop(0)
             if session.id in sessions:
                 log.warning("A connection of %s (session %s) ended: %s.", session.owner, session.id, words)
-        self._ended.clear()
         if self._strangers and self._now() - self._told >= limits.STRANGERS_TOLD_S:
             log.warning("Connections ended on which nobody had said hello: %d.", self._strangers)
             self._strangers, self._told = 0, self._now()

@@ -107,13 +107,26 @@ def test_what_ends_after_its_session_is_not_told(connections, caplog):
     assert not caplog.records
 
 
-def test_one_descriptor_at_two_doors_is_two_connections(connections, caplog):
+def test_a_farewell_that_comes_after_the_end_of_the_other_connection_is_waited_for(connections, clock, caplog):
+    for number, session in enumerate((a_session("says bye"), a_session("is cut"))):
+        connections.begin(door(number), session)
+        connections.end(door(number))
+    clock.pass_(limits.LAST_WORDS_S - MOMENT_S)
+    connections.tell({"says bye", "is cut"})
+    assert not caplog.records
+    clock.pass_(2 * MOMENT_S)
+    connections.tell({"is cut"})
+    assert len(caplog.records) == 1 and "session is cut" in caplog.text
+
+
+def test_one_descriptor_at_two_doors_is_two_connections(connections, clock, caplog):
     """The system gave it out again before the end at the other door was read."""
     connections.accept(("control", 7))
     connections.begin(("control", 7), a_session("old"))
     connections.accept(("frames", 7))
     connections.begin(("frames", 7), a_session("new"))
     connections.end(("control", 7))
+    clock.pass_(limits.LAST_WORDS_S + MOMENT_S)
     connections.tell({"old", "new"})
     assert len(caplog.records) == 1 and "session old" in caplog.text
 
