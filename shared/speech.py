@@ -52,6 +52,8 @@ _CONSONANTS: dict[str, dict[str, float]] = {
     "k": {"jawOpen": 0.14},
 }
 """Mouth shapes; a name without a side stands for both."""
+SHUT = 0.7
+"""Weight of `eyeBlink` at which the open body's lids meet; beyond, the upper lid goes on over the cheek."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def expressions(
     face += _spread({"mouthSmile": 0.16, "cheekSquint": 0.15}) * mood[:, None]
     face += _spread({"browDown": 0.12}) * (1 - mood)[:, None]
     face += _spread({"eyeLookDown": 1.0}) * np.clip(look_down / 0.5, 0.0, 0.6)[:, None]
-    face += _spread({"eyeBlink": 1.0}) * blink_curve(times, blinks)[:, None]
+    face += _spread({"eyeBlink": SHUT}) * blink_curve(times, blinks)[:, None]
     return np.clip(face, 0.0, 1.0)
 
 

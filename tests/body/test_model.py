@@ -10,8 +10,11 @@ import pytest
 
 from backend.body.files import OFFICIAL
 from backend.body.model import BodyModel
+from backend.raster.mesh import rasterize_mesh
+from shared.camera import Camera
 from shared.errors import VivantError
 from shared.skeleton import PARENTS
+from shared.speech import SHUT
 
 
 def test_open_body(model):
@@ -23,6 +26,19 @@ def test_open_body(model):
     assert set(model.part) == {"skin", "left_eye", "right_eye", "upper_teeth", "lower_teeth", "tongue"}
     assert model.template.numpy()[model.faces[model.part == "left_eye"], 0].min() > 0  # left is +x
     assert model.hand_mean_left.shape == model.hand_mean_right.shape == (15, 3)
+
+
+def test_lids_meet_where_the_talking_motion_shuts_them(model):
+    focal, centre = 20_000.0, model.template.numpy()[model.faces[model.part == "left_eye"]].mean((0, 1))
+    turned = np.diag([1.0, -1.0, -1.0, 1.0])  # from before the face
+    turned[:3, 3] = [-centre[0], centre[1], centre[2] + 1.0]
+    camera = Camera(600, 600, np.array([[focal, 0, 300], [0, focal, 300], [0, 0, 1.0]]), turned)
+
+    def bare(weight):
+        lids = model.template.numpy() + weight * model.expression_deltas[model.blinks].sum(0).numpy()
+        return (model.part[rasterize_mesh(lids, model.faces, camera).face] == "left_eye").sum()
+
+    assert bare(0.0) > 10_000 and bare(SHUT - 0.2) > 0.05 * bare(0.0) and bare(SHUT) < 0.01 * bare(0.0)
 
 
 def test_official_layout_gets_parts_by_connectivity_and_pca_names(model, official_file):

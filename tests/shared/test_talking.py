@@ -11,6 +11,7 @@ from shared.errors import VivantError
 from shared.gestures import GESTURES, HAND_SHAPES, REST, perform
 from shared.rotations import matrices_from_axis_angles
 from shared.skeleton import JOINT_INDEX
+from shared.speech import SHUT
 from shared.talking import talking_motion
 
 SEEDS = (0, 1, 2)
@@ -57,8 +58,8 @@ def test_expressions_are_weights(motion):
 def test_a_blink_closes_the_eyes_and_mouth_and_hands_speak(motion):
     names = motion.expression_names
     blink = motion.expression[:, names.index("eyeBlinkLeft")]
-    assert blink.max() > 0.95
-    assert 1 <= np.count_nonzero(np.diff((blink > 0.8).astype(int)) == 1) <= 8
+    assert blink.max() > 0.95 * SHUT
+    assert 1 <= np.count_nonzero(np.diff((blink > 0.8 * SHUT).astype(int)) == 1) <= 8
     assert np.ptp(motion.expression[:, names.index("jawOpen")]) > 0.3
     assert np.ptp(joints(motion)[:, JOINT_INDEX["left_eye"], 1]) > 0.1
     assert np.ptp(joints(motion)[:, JOINT_INDEX["head"], 1]) > 0.02
