@@ -117,6 +117,7 @@ def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -
     off = np.where(heights > hair.centre[1], _thickness(heights, left, right, hair, wearer), CLEARANCE)
     back = _back_line(heights, left, right, head.body, off)
     rings = _rings(heights, left, right, back, hair.centre[2])
+    rings = _straight_behind(rings, heights > wearer.joints[JOINT_INDEX["neck"], 1], hair.centre[2])
     widest = wearer.joints[JOINT_INDEX["left_eye"], 1] + OVER_EARS
     rings = _beside_skull(rings, head.body[np.isin(wearer.dominant, SKULL)], hair.centre, widest)
     rings = _carved(rings, hair.person, head, camera)
@@ -196,6 +197,14 @@ def _rings(heights: np.ndarray, left: np.ndarray, right: np.ndarray, back: np.nd
         ],
         axis=-1,
     )
+
+
+def _straight_behind(rings: np.ndarray, beside: np.ndarray, z: float) -> np.ndarray:
+    """Draw the rings' back [K, AROUND, 3] in to where hair is `beside` [K] the head: what is wider below lies in front."""
+    drawn = rings.copy()
+    x = rings[..., 0]
+    drawn[..., 0] = np.where(drawn[..., 2] < z, np.clip(x, x[beside].min(), x[beside].max()), x)
+    return drawn
 
 
 def _fuller(coordinate: np.ndarray) -> np.ndarray:

@@ -200,3 +200,23 @@ def test_no_hair_shows_beside_the_person(dressed, model):
     trimmed = replace(source.registration, hair=layer)
     pixels = camera.project(posed_hair(trimmed, clothed_surface(model, trimmed), wearer))[0]
     assert columns.max() > edge + 20 and pixels[:, 0].max() < edge + 4 and len(layer.faces) > 1000
+
+
+@pytest.mark.parametrize("dressed", ["subject_a"], indirect=True)
+def test_hair_that_spreads_over_the_chest_does_not_spread_behind(dressed, model):
+    _, source = dressed
+    wearer, camera = wearer_of(source.registration, model), source.registration.camera
+    found = find_hair(source.registration.hair_pixels, source.observations, wearer, camera)
+    rows, columns = np.nonzero(found.mask)
+    wide = found.mask.copy()
+    wide[rows.max() - 12 :, columns.min() - 60 : columns.max() + 60] = True
+    wide &= found.person & (np.arange(camera.height)[:, None] <= rows.max())
+    assert np.ptp(np.nonzero(wide)[1]) > np.ptp(columns) + 40
+
+    def behind(mask):
+        hair = loft_hair(replace(found, mask=mask), wearer, source.registration.offsets, camera)
+        dressed = replace(source.registration, hair=hair)
+        points = in_head_frame(posed_hair(dressed, clothed_surface(model, dressed), wearer), wearer)
+        return points[points[:, 2] < wearer.joints[JOINT_INDEX["head"], 2] - 0.02, 0]
+
+    assert np.abs(behind(wide)).max() < np.abs(behind(found.mask)).max() + 0.01
