@@ -1,8 +1,7 @@
 """Long hair as a layer of its own: a lofted shell round the head, bound to it and, where it comes to lie, to the chest.
 
-Rings at equal height (rest pose of the head) run along the hair's outline at the sides, behind the head and its
-fall line at the back, and in front of whatever the body shows where the photo shows hair there. Dark hair between the
-locks at the sides is what hangs behind the neck.
+Rings at equal height (`hair_rings.py`) run along the hair's outline and behind the head, and in front of whatever the
+body shows where the photo shows hair there. Dark hair between the locks at the sides is what hangs behind the neck.
 """
 
 from __future__ import annotations
@@ -16,33 +15,24 @@ from scipy.ndimage import (
     binary_opening,
     distance_transform_edt,
     gaussian_filter,
-    gaussian_filter1d,
 )
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from backend.raster.mesh import rasterize_mesh
 from backend.registration.hair_mask import shaded_hair
-from backend.registration.hair_sights import TEMPLES, naked, shows
+from backend.registration.hair_rings import AROUND, CLEARANCE, LEVEL, SKULL, hair_rings
+from backend.registration.hair_sights import naked, shows
 from backend.registration.head import HeadFrame, on_middle_plane
 from backend.registration.wearer import Wearer
 from backend.stages import HairLayer, Observations
 from shared.camera import Camera
 from shared.skeleton import JOINT_INDEX
 
-LEVEL = 0.004  # metres between rings
-AROUND = 128  # vertices in a ring
-CLEARANCE = 0.006  # metres between skin or cloth and the hair over it
 LONG_SHARE = 0.12  # of the hair pixels must lie clear of the head, or offsets on the scalp are enough
-FRONT_DEPTH = 0.06  # metres from the middle plane to the front of the free ellipse
-CROWN_HEIGHT = 0.03  # metres from the hair's top within which the back rounds off
-FULLNESS = 2.7  # exponent of the superellipse that a ring of hair is; 2 is an ellipse
 LOCK = 0.01  # metres: a lock of hair is no narrower
 SMALLEST = (5 * LOCK) ** 2  # square metres: less of it that hangs together with nothing floats in the air when it turns
 LONGEST = 0.03  # metres: where a ring jumps farther between neighbours, one hangs before the other with air between
-OVER_EARS = 0.035  # metres from the eyes up to where a skull is widest
-FEWEST_RINGS = 8
-SKULL = [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]
 INWARDS = 32  # places tried from a ring to its axis
 HUGGING = 0.025  # metres: hair this near the bare head's outline is short
 
@@ -111,19 +101,13 @@ def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -
     posed, frame = wearer.posed(offsets), HeadFrame.of(wearer)
     depth = rasterize_mesh(posed, wearer.faces, camera).depth
     head = Head(frame.rotation, frame.translation, frame.to_rest(posed), depth)
-    heights, left, right = _outline(on_middle_plane(hair.mask, head, hair.centre[2], camera))
-    if len(heights) < FEWEST_RINGS:
+    loft = hair_rings(on_middle_plane(hair.mask, head, hair.centre[2], camera), head.body, wearer)
+    if loft is None:
         return None
-    off = np.where(heights > hair.centre[1], _thickness(heights, left, right, hair, wearer), CLEARANCE)
-    back = _back_line(heights, left, right, head.body, off)
-    rings = _rings(heights, left, right, back, hair.centre[2])
-    rings = _straight_behind(rings, heights > wearer.joints[JOINT_INDEX["neck"], 1], hair.centre[2])
-    widest = wearer.joints[JOINT_INDEX["left_eye"], 1] + OVER_EARS
-    rings = _beside_skull(rings, head.body[np.isin(wearer.dominant, SKULL)], hair.centre, widest)
-    rings = _carved(rings, hair.person, head, camera)
-    rings, behind = _hung_behind(rings, 0.5 * (back + hair.centre[2]), hair.shaded, head, camera)
+    rings = _carved(loft.points, hair.person, head, camera)
+    rings, behind = _hung_behind(rings, 0.5 * (loft.back + hair.centre[2]), hair.shaded, head, camera)
     points = _pushed_forward(rings.reshape(-1, 3), head, camera)
-    faces = _faces(len(heights))
+    faces = _faces(len(rings))
     corners_behind = behind.ravel()[faces].sum(1)
     whole = np.isin(corners_behind, (0, 3))  # between a lock and what hangs behind it there is nothing
     points, faces = _trimmed(points, faces[whole], hair, head, camera)
@@ -143,97 +127,6 @@ def _rest_pose(world: np.ndarray, on_chest: np.ndarray, transforms: np.ndarray) 
     head, chest = (transforms[JOINT_INDEX[name], :3] for name in ("head", "spine3"))
     blended = head + on_chest[:, None, None] * (chest - head)
     return np.linalg.solve(blended[:, :, :3], (world - blended[:, :, 3])[:, :, None])[:, :, 0]
-
-
-def _outline(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Heights of the rings, top down, and the hair's leftmost and rightmost x there."""
-    level = np.floor(plane[:, 1] / LEVEL).astype(int)
-    present = np.unique(level)[::-1]
-    left = np.array([plane[level == k, 0].min() for k in present])
-    right = np.array([plane[level == k, 0].max() for k in present])
-    smooth = [gaussian_filter1d(side, 2.0, mode="nearest") for side in (left, right)]
-    return (present + 0.5) * LEVEL, smooth[0], smooth[1]
-
-
-def _thickness(heights: np.ndarray, left: np.ndarray, right: np.ndarray, hair: Hair, wearer: Wearer) -> float:
-    """Metres that hair stands off the skull at the sides, from ears to temples; the back is taken alike.
-
-    The skull is measured over the ears: they stand off it themselves, and hair lies over them.
-    """
-    eyes = wearer.joints[JOINT_INDEX["left_eye"], 1]
-    level = (heights > hair.centre[1]) & (heights < eyes + 0.04)
-    if not level.any():
-        return 2 * CLEARANCE
-    over_ears = np.abs(wearer.vertices[:, 1] - eyes - OVER_EARS) < 0.015
-    bare = np.ptp(wearer.vertices[(wearer.dominant == JOINT_INDEX["head"]) & over_ears, 0])
-    return max(0.5 * float(np.percentile((right - left)[level], 90) - bare), 2 * CLEARANCE)
-
-
-def _back_line(
-    heights: np.ndarray, left: np.ndarray, right: np.ndarray, body: np.ndarray, off: np.ndarray
-) -> np.ndarray:
-    """z of the hair behind the head at each height: `off` [K] metres off the body, below the scalp hanging straight."""
-    behind = np.empty(len(heights))
-    for k, height in enumerate(heights):
-        near = (np.abs(body[:, 1] - height) < LEVEL) & (body[:, 0] > left[k]) & (body[:, 0] < right[k])
-        behind[k] = body[near, 2].min() if near.any() else np.nan
-    known = np.flatnonzero(np.isfinite(behind))
-    behind = np.interp(np.arange(len(heights)), known, behind[known]) - off
-    return np.minimum.accumulate(gaussian_filter1d(behind, 3.0, mode="nearest"))
-
-
-def _rings(heights: np.ndarray, left: np.ndarray, right: np.ndarray, back: np.ndarray, z: float) -> np.ndarray:
-    """Superellipses [K, AROUND, 3] through the outline and the back line."""
-    angle = np.linspace(0, 2 * np.pi, AROUND, endpoint=False)
-    centre, half_width = 0.5 * (left + right), 0.5 * (right - left)
-    crown = np.maximum.accumulate(half_width) / half_width.max()
-    rounded = np.sqrt(np.clip((heights[0] - heights + LEVEL) / CROWN_HEIGHT, 0.0, 1.0))
-    depth = np.where(np.sin(angle) > 0, FRONT_DEPTH * crown[:, None], ((z - back) * rounded)[:, None])
-    return np.stack(
-        [
-            centre[:, None] + half_width[:, None] * _fuller(np.cos(angle)),
-            np.broadcast_to(heights[:, None], (len(heights), AROUND)),
-            z + depth * _fuller(np.sin(angle)),
-        ],
-        axis=-1,
-    )
-
-
-def _straight_behind(rings: np.ndarray, beside: np.ndarray, z: float) -> np.ndarray:
-    """Draw the rings' back [K, AROUND, 3] in to where hair is `beside` [K] the head: what is wider below lies in front."""
-    drawn = rings.copy()
-    x = rings[..., 0]
-    drawn[..., 0] = np.where(drawn[..., 2] < z, np.clip(x, x[beside].min(), x[beside].max()), x)
-    return drawn
-
-
-def _fuller(coordinate: np.ndarray) -> np.ndarray:
-    """An ellipse's coordinate on the superellipse."""
-    return np.sign(coordinate) * np.abs(coordinate) ** (2.0 / FULLNESS)
-
-
-def _beside_skull(rings: np.ndarray, skull: np.ndarray, centre: np.ndarray, widest: float) -> np.ndarray:
-    """Move what of the rings' sides [K, AROUND, 3] lies within the `skull` [S, 3] out from its axis.
-
-    Up to the height `widest`: over it hair lies on the skull, not beside it.
-    """
-    moved = rings.copy()
-    for k in np.flatnonzero(rings[:, 0, 1] < widest):
-        near = skull[np.abs(skull[:, 1] - rings[k, 0, 1]) < 2 * LEVEL]
-        if len(near):
-            reach, towards = _polar(near, centre)
-            radius, angle = _polar(rings[k], centre)
-            least = np.interp(angle, towards, reach, period=2 * np.pi) + CLEARANCE
-            inside = (radius < least) & (rings[k, :, 2] < centre[2] + TEMPLES)
-            scale = np.where(inside, least / radius, 1.0)[:, None]
-            moved[k, :, [0, 2]] = (centre[[0, 2]] + (rings[k][:, [0, 2]] - centre[[0, 2]]) * scale).T
-    return moved
-
-
-def _polar(points: np.ndarray, centre: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance [M] from the vertical axis through `centre`, and angle [M] round it."""
-    beside = points[:, [0, 2]] - centre[[0, 2]]
-    return np.linalg.norm(beside, axis=1), np.arctan2(beside[:, 1], beside[:, 0])
 
 
 def _carved(rings: np.ndarray, person: np.ndarray, head: Head, camera: Camera) -> np.ndarray:
