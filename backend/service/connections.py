@@ -27,6 +27,7 @@ class Connections:
         self._now = now
         self._sessions: dict[Connection, Session] = {}
         self._nobodys: dict[Connection, float] = {}  # since when, the oldest first
+        self._early: dict[Connection, Session] = {}  # on which somebody greeted who was not seen to come
         self._expected: set[Connection] = set()  # to end, so that nobody wonders why
         self._ended: list[tuple[Session, float]] = []  # and when: its farewell may still be on its way
         self._strangers = 0  # that ended, and of which the log does not tell yet
@@ -34,13 +35,22 @@ class Connections:
 
     def accept(self, connection: Connection) -> None:
         """Somebody connected, and may have greeted already, where no key had to be asked for first."""
-        if connection not in self._sessions:
+        if session := self._early.pop(connection, None):
+            self._sessions[connection] = session
+        else:
             self._nobodys[connection] = self._now()
 
     def begin(self, connection: Connection, session: Session) -> None:
-        """It is this session's now."""
-        self._nobodys.pop(connection, None)
-        self._sessions[connection] = session
+        """It is this session's now, if it is open: its end may be known before its greeting is read."""
+        is_open = self._nobodys.pop(connection, None) is not None or connection in self._sessions
+        (self._sessions if is_open else self._early)[connection] = session
+
+    def caught_up(self) -> None:
+        """All who came until now are known: who greeted and is not among them had gone. A descriptor of theirs may be
+        anybody's by now, and must not be cut.
+        """
+        self._ended += [(session, self._now()) for session in self._early.values()]
+        self._early.clear()
 
     def leave(self, session: Session) -> None:
         """Its connections will end, for the session is over or has others."""
@@ -48,6 +58,8 @@ class Connections:
             del self._sessions[connection]
             self._nobodys[connection] = self._now()
             self._expected.add(connection)
+        for connection in [one for one, of in self._early.items() if of is session]:
+            del self._early[connection]
 
     def end(self, connection: Connection) -> None:
         """It ended."""
@@ -60,7 +72,7 @@ class Connections:
 
     def forget(self) -> None:
         """All were cut at once, which nobody tells."""
-        for kept in (self._sessions, self._nobodys, self._expected):
+        for kept in (self._sessions, self._nobodys, self._early, self._expected):
             kept.clear()
 
     def surplus(self) -> list[Connection]:

@@ -39,6 +39,7 @@ class Doors:
         """Tell who came and went since this was done last, and cut who shall not stay."""
         for came, connection in self._changes():
             (connections.accept if came else connections.end)(connection)
+        connections.caught_up()
         for surplus in connections.surplus():
             _cut(surplus)
 

@@ -10,14 +10,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import zmq
 
 from backend.service.connections import Connections
 from backend.service.sessions import Session
 from shared.wire import limits
-from shared.wire.messages import Ping
+from shared.wire.calls import new_id
+from shared.wire.codec import Envelope, encode
+from shared.wire.messages import Hello, JobLog, Ping
 from shared.wire.sockets import CONTROL, client_socket, connect, new_context
 from tests.service.clock import FakeClock
-from tests.service.serving import ROOT, serving, until
+from tests.service.serving import PATIENCE_S, ROOT, serving, submit, until, until_state
 
 MOMENT_S = 0.01
 
@@ -73,8 +76,23 @@ def test_who_does_not_greet_in_time_is_cut_and_so_is_what_a_session_left(connect
 def test_who_greets_before_the_connection_is_noticed_stays(connections, clock):
     connections.begin(door(1), a_session())
     connections.accept(door(1))
+    connections.caught_up()
     clock.pass_(limits.GREETING_S + MOMENT_S)
     assert not connections.surplus()
+
+
+def test_the_descriptor_of_who_had_gone_before_the_greeting_was_read_is_never_cut(connections, clock, caplog):
+    """The system had given it to a worker, or to a client at the other door, who then lost each connection."""
+    gone = a_session("gone")
+    connections.accept(door(1))
+    connections.end(door(1))
+    connections.begin(door(1), gone)
+    connections.caught_up()
+    connections.leave(gone)
+    clock.pass_(limits.GREETING_S + MOMENT_S)
+    assert not connections.surplus()
+    connections.tell({"gone"})
+    assert "session gone" in caplog.text
 
 
 @pytest.mark.limits("STRANGERS_TOLD_S")
@@ -109,6 +127,7 @@ def test_what_ends_after_its_session_is_not_told(connections, caplog):
 
 def test_a_farewell_that_comes_after_the_end_of_the_other_connection_is_waited_for(connections, clock, caplog):
     for number, session in enumerate((a_session("says bye"), a_session("is cut"))):
+        connections.accept(door(number))
         connections.begin(door(number), session)
         connections.end(door(number))
     clock.pass_(limits.LAST_WORDS_S - MOMENT_S)
@@ -138,7 +157,7 @@ def descriptors(server):
 @contextmanager
 def closing(context):
     try:
-        yield
+        yield context
     finally:
         context.destroy(linger=0)
 
@@ -158,6 +177,28 @@ def test_08_silent_connections_without_end_take_few_descriptors_and_no_client_no
             other.call(Ping())
         log = Path(tmp_path / "logs" / "server.log")
         until(lambda: "nobody had said hello" in log.read_text())
+
+
+def test_08_who_greets_and_goes_while_the_server_hangs_is_known_to_have_gone(tmp_path):
+    """Its greeting is read after its end."""
+    with serving(tmp_path) as server, server.connect() as client, closing(new_context()) as context:
+        connection = server.connection()
+        job = submit(client)
+        until_state(client, job, "finished")
+        sock = client_socket(context, CONTROL, connection)
+        connect(sock, CONTROL, connection)
+        until(lambda: sock.poll(0, zmq.POLLOUT))  # its key is proven
+        log = tmp_path / "jobs" / job / "log.txt"
+        log.unlink()
+        os.mkfifo(log)
+        asked, before = client.send(JobLog(job), timeout=PATIENCE_S), descriptors(server)
+        time.sleep(0.3)  # it hangs now
+        sock.send_multipart(encode(Envelope(hello := Hello(new_id()))))
+        sock.close(linger=1000)
+        until(lambda: descriptors(server) < before)
+        log.write_bytes(b"")
+        until(asked.done)
+        until(lambda: f"session {hello.session}) ended" in (tmp_path / "logs" / "server.log").read_text())
 
 
 def test_08_connections_with_a_key_that_never_greet_are_cut_in_time(tmp_path):
