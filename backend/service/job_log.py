@@ -44,13 +44,17 @@ class _Bounded(logging.FileHandler):
         self._is_full = path.read_bytes().rstrip().endswith(END.encode())  # an earlier try of the job came so far
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write it if there is room."""
+        """Write it if there is room. One that cannot be written ends no job, as with any handler."""
         if self._is_full:
             return
-        wanted = len(f"{self.format(record)}\n{END}\n".encode(*_ENCODING))
-        if self._path.stat().st_size + wanted <= limits.JOB_LOG_BYTES:
-            super().emit(record)
-        else:
-            self._is_full = True
-            with self._path.open("a", encoding=_ENCODING[0]) as file:
-                file.write(f"{END}\n")
+        try:
+            wanted = len(f"{self.format(record)}\n{END}\n".encode(*_ENCODING))
+            self._is_full = self._path.stat().st_size + wanted > limits.JOB_LOG_BYTES
+            if self._is_full:
+                with self._path.open("a", encoding=_ENCODING[0]) as file:
+                    file.write(f"{END}\n")
+                return
+        except Exception:
+            self.handleError(record)
+            return
+        super().emit(record)

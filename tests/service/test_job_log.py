@@ -49,3 +49,12 @@ def test_what_was_read_stays_where_it_was_and_later_tries_add_nothing_to_a_full_
 
 def test_half_a_character_is_written_as_what_it_is(tmp_path):
     assert written(tmp_path, "\ud800").endswith(b"\\ud800\n")
+
+
+def test_a_record_that_cannot_be_written_ends_no_job(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own ones raise
+    with job_log(tmp_path):
+        logging.getLogger("a.library").warning("%d items", "many")
+        assert "Logging error" in capsys.readouterr().err
+        (tmp_path / LOG).unlink()
+        logging.getLogger("a.library").warning("on")
