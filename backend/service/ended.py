@@ -50,7 +50,7 @@ class Ended:
     def sweep(self) -> None:
         """After a crash in the middle of that."""
         for folder in self._folder.iterdir():
-            if self._journal.job(folder.name) is None and not self._holds_avatar(folder.name):
+            if folder.is_dir() and self._journal.job(folder.name) is None and not self._holds_avatar(folder.name):
                 shutil.rmtree(folder)
 
     def _remove(self, job: str) -> None:

@@ -38,7 +38,8 @@ class Library:
             if not self.folder(avatar.info.avatar).exists():
                 self._journal.drop_avatar(avatar.info.avatar)  # its deletion had begun
         for leftover in (*self._folder.glob(".*"), *self._jobs.glob(".*")):
-            shutil.rmtree(leftover)
+            if leftover.is_dir():  # not what a file manager left when somebody looked in
+                shutil.rmtree(leftover)
 
     def _recover(self, avatar: OwnedAvatar) -> None:
         id_ = avatar.info.avatar

@@ -177,3 +177,12 @@ def test_a_folder_that_a_crash_left_without_a_job_goes_at_the_next_start(archive
     (archive.data / "jobs" / new_id()).mkdir()
     archive.restart()
     assert archive.folders() == {kept}
+
+
+@pytest.mark.parametrize("room", ["jobs", "avatars"])
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db"])
+def test_what_a_file_manager_left_keeps_no_server_from_starting(archive, room, name):
+    (archive.data / room / name).touch()
+    archive.library.recover()
+    archive.restart()
+    assert (archive.data / room / name).exists()
