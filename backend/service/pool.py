@@ -248,5 +248,6 @@ def _cause(code: int) -> str:
 def _shorten(log: Path) -> None:
     """Begin a log anew that is too long, and keep what it held. The worker appends to it: it goes on at its start."""
     if log.exists() and log.stat().st_size > limits.LOG_FILE_BYTES:
-        shutil.copyfile(log, log.with_suffix(".old.log"))
+        with suppress(OSError):  # a full disk has no room for it, and some when it is gone
+            shutil.copyfile(log, log.with_suffix(".old.log"))
         os.truncate(log, 0)

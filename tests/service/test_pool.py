@@ -1,5 +1,6 @@
 """Real worker processes under a clock of our own."""
 
+import errno
 import os
 import signal
 import sys
@@ -195,6 +196,23 @@ def test_stopping_leaves_no_process(watch):
     processes = [worker.process for worker in until(watched.ready)]
     watched.pool.stop(5.0)
     assert all(process.returncode is not None for process in processes) and not watched.pool.workers()
+
+
+def test_15_a_full_disk_on_which_no_old_log_fits_keeps_no_worker_from_being_asked(watch, tmp_path, monkeypatch):
+    """Nobody pinged it, so it was killed for its silence, and its job with it."""
+    watched = watch()
+    build, _ = until(watched.ready)
+    log = tmp_path / "logs" / "build-0.log"
+    log.write_bytes(bytes(limits.LOG_FILE_BYTES + 1))
+
+    def full(*paths):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    watched.clock.pass_(PING_S + 0.1)
+    watched.pool.tick()
+    until(lambda: watched.listen() or build.heard == watched.clock())
+    assert log.stat().st_size == 0
 
 
 NOISY = (sys.executable, "-c", "import sys, time; print('x' * 3_000_000, flush=True); time.sleep(60)")
