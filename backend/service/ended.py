@@ -21,30 +21,33 @@ class Ended:
     def __init__(self, data: Path, journal: Journal, assets: Assets, background: Background) -> None:
         self._folder, self._journal, self._assets, self._background = data / "jobs", journal, assets, background
 
-    def make_room(self, owner: str, task: str) -> None:
-        """Where one more job came: of too many of its kind that have ended the oldest go, whichever ended last.
+    def make_room(self, coming: Job) -> None:
+        """For one more job: of too many of its kind that have ended the oldest go, whichever ended last.
 
         A fit stays that a job which has not ended starts from, and a build whose avatar did not reach its place.
         """
-        jobs = self._journal.jobs_of(owner)
-        most = limits.ENDED_RENDERS if task == "render" else limits.ENDED_JOBS
-        ended = [job for job in jobs if is_final(job.info.state) and (job.info.task == "render") == (task == "render")]
+        jobs = [coming, *self._journal.jobs_of(coming.owner)]
+        is_render = coming.info.task == "render"
+        most = limits.ENDED_RENDERS if is_render else limits.ENDED_JOBS
+        ended = [job for job in jobs if is_final(job.info.state) and (job.info.task == "render") == is_render]
         if len(ended) <= most:
             return
         needed = {fit_of(job) for job in jobs if not is_final(job.info.state)}
-        self.forget([job for job in ended[most:] if job.id not in needed and not self._holds_avatar(job.id)])
+        self.forget([job for job in ended[most:] if job.id not in needed and not self._holds_avatar(job.id)], jobs)
 
-    def forget(self, jobs: Sequence[Job]) -> None:
-        """Off the list, and off the disk with what nobody can ask for any more.
+    def forget(self, gone: Sequence[Job], jobs: Sequence[Job]) -> None:
+        """Off the list, and off the disk with what nobody can ask for any more. `jobs` are all of the same owner.
 
-        That are logs, checkpoints, fits, and photos that no other job of the same owner uses.
+        That are logs, checkpoints, fits, and photos that no other job of that owner uses.
         """
-        self._journal.forget(job.id for job in jobs)
-        for owner in {job.owner for job in jobs}:
-            used = {photo_of(job) for job in self._journal.jobs_of(owner)}
-            for photo in {photo_of(job) for job in jobs if job.owner == owner and job.request} - used:
-                self._assets.drop(owner, photo)
-        for job in jobs:
+        ids = {job.id for job in gone}
+        self._journal.forget(ids)
+        photos = {photo_of(job) for job in gone if job.request}
+        if photos:  # renders have none, and it takes a while to look at all jobs
+            photos -= {photo_of(job) for job in jobs if job.id not in ids}
+        for photo in photos:
+            self._assets.drop(jobs[0].owner, photo)
+        for job in gone:
             self._remove(job.id)
 
     def sweep(self) -> None:

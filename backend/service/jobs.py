@@ -139,7 +139,7 @@ class JobDesk:
         others = self._journal.jobs_of(session.owner)
         if any(not is_final(other.info.state) and fit_of(other) == job.id for other in others):
             raise WireError("conflict", "A build that has not ended needs this fit. Wait, or cancel that first.", "job")
-        self._ended.forget([job])
+        self._ended.forget([job], others)
         return Ok()
 
     def list(self, session: Session, envelope: Envelope) -> Message:
@@ -182,12 +182,12 @@ class JobDesk:
         if self._journal.avatar(info.job) is not None:
             raise WireError("conflict", "An avatar has this id. Take a new one.", "job")
         info = replace(info, last_event=1)
-        kept = request
-        if info.task == "render":  # poses are many: they do not burden each look at the journal
+        is_render = info.task == "render"  # poses are many: they do not burden each look at the journal
+        job = Job(info, session.owner, content_hash(request), b"" if is_render else request)
+        self._ended.make_room(job)  # who is told that this failed has no job
+        if is_render:
             self._renders.keep(info.job, request)
-            kept = b""
-        self._ledger.add(Job(info, session.owner, content_hash(request), kept))
-        self._ended.make_room(session.owner, info.task)  # now that the journal knows which photo and fit this one needs
+        self._ledger.add(job)
         return JobIs(info)
 
     def _check_room(self, session: Session) -> None:

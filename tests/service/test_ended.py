@@ -66,6 +66,11 @@ class Archive:
         self.desk.submit(a_session(owner), Envelope(message))
         return message.job
 
+    def make_room(self, task="build"):
+        """As for one more job."""
+        request = b"" if task == "render" else packed(JobSubmit(new_id(), task, "0" * 64), {})
+        self.ended.make_room(Job(JobInfo(new_id(), task, "", "queued", 0.0), "ada", "", request))
+
     def jobs(self, owner="ada"):
         return [job.id for job in self.journal.jobs_of(owner)][::-1]
 
@@ -94,12 +99,12 @@ def test_of_the_jobs_that_have_ended_so_many_stay_and_the_oldest_goes(archive, m
     ended = [archive.keep(task, state) for state in ("failed", "cancelled", "finished")]
     if restarted:
         archive.restart()
-    archive.ended.make_room("ada", task)
+    archive.make_room(task)
     assert archive.jobs() == [other_kind, *ended]
     newest = archive.keep(task)
     if restarted:
         archive.restart()
-    archive.ended.make_room("ada", task)
+    archive.make_room(task)
     assert archive.jobs() == [other_kind, *ended[1:], newest] and archive.jobs("bob") == [anothers]
     if task != "render":
         assert ended[0] not in archive.folders() and set(ended[1:]) <= archive.folders()
@@ -119,10 +124,10 @@ def test_a_photo_stays_as_long_as_a_job_uses_it(archive, monkeypatch):
     photo = archive.photo()
     archive.keep(photo=photo)
     archive.keep(photo=photo)
-    archive.ended.make_room("ada", "build")
+    archive.make_room()
     assert archive.photos() == 1
     archive.keep()
-    archive.ended.make_room("ada", "build")
+    archive.make_room()
     assert archive.photos() == 1 and not (archive.data / "assets" / photo).exists()
 
 
@@ -148,11 +153,27 @@ def test_a_fit_stays_for_the_build_that_waits_and_goes_when_that_has_ended(archi
     assert fit not in archive.jobs()
 
 
+def test_where_no_room_can_be_made_the_job_is_refused_and_not_kept_all_the_same(archive, monkeypatch):
+    """A render that was refused so waited for good: it was in the journal, and nobody drew it."""
+    monkeypatch.setattr(limits, "ENDED_JOBS", 1)
+    old = [archive.keep(), archive.keep()]
+
+    def full(jobs):
+        raise WireError("disk_full", "Cannot write the journal.", retryable=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(archive.journal, "forget", full)
+        with pytest.raises(WireError, match="Cannot write"):
+            archive.submit()
+    assert archive.jobs() == old
+    assert archive.submit() in archive.jobs()
+
+
 @pytest.mark.parametrize("state", ["cancelled", "failed", "interrupted"])
 def test_a_build_whose_fit_is_gone_is_not_resumed(archive, state):
     fit = archive.keep("register")
     build = archive.keep(state=state, fit=fit, retryable=True)
-    archive.ended.forget([archive.journal.job(fit)])
+    archive.ended.forget([archive.journal.job(fit)], archive.journal.jobs_of("ada"))
     with pytest.raises(WireError, match="Register the photo") as told:
         archive.desk.resume(a_session("ada"), Envelope(JobResume(build)))
     assert told.value.code == "unknown_job" and archive.journal.job(build).info.state == state
