@@ -90,6 +90,7 @@ class House:
         self._front: Front
         self._unheard: list[tuple[Worker, Envelope]] = []
         self._retry_at = 0.0
+        self._troubled = -1.0  # when there was trouble last
         pool.lost = self._lost
         sessions.freed.append(self._downloads.drop)
 
@@ -170,7 +171,9 @@ class House:
                 self.relay,
             ):
                 room.tick()
-            self._status.trouble, self._retry_at = "", 0.0
+            self._retry_at = 0.0
+            if self._troubled < self._now():  # in this turn all went well, here and before
+                self._status.trouble = ""
 
     def pending(self) -> bool:
         """Whether something waits for a socket or a slot, which nobody announces."""
@@ -190,7 +193,7 @@ class House:
         except (VivantError, OSError) as error:
             if self._status.trouble != str(error):  # which it may be in each turn of the loop
                 log.warning("%s", error)
-            self._status.trouble = str(error)
+            self._status.trouble, self._troubled = str(error), self._now()
 
     def stop(self) -> None:
         """The server ends."""

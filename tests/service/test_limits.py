@@ -337,6 +337,39 @@ def test_a_client_elsewhere_frees_the_memory_of_its_own_avatars_alone(tmp_path, 
     assert desk.sent == [WorkClose() if local else WorkClose(own)]
 
 
+def empty_house(clock):
+    """One in whose rooms nothing happens."""
+    rest = SimpleNamespace(tick=lambda: None)
+    house = House.__new__(House)
+    house._now, house._retry_at, house._troubled, house._unheard = clock, 0.0, -1.0, []
+    house._status = SimpleNamespace(trouble="", tick=rest.tick)
+    house._pool = house._sessions = house._ledger = house._replays = house._downloads = house._avatars = rest
+    house.relay = house._foreman = rest
+    return house
+
+
+def test_trouble_that_lasts_is_logged_once_and_told_while_it_lasts(caplog):
+    """Where no worker could be started, it was logged twenty times a second, and status told nothing."""
+    clock = FakeClock()
+    house = empty_house(clock)
+    good = house._pool
+
+    def fail():
+        raise OSError("No process could be made.")
+
+    for times_logged in (1, 2):
+        house._pool = SimpleNamespace(tick=fail)
+        for _ in range(3):
+            house.tick()
+            assert house._status.trouble == "No process could be made."
+            clock.pass_(0.05)
+        assert len(caplog.records) == times_logged
+        house._pool = good
+        house.tick()
+        assert not house._status.trouble
+        clock.pass_(0.05)
+
+
 @pytest.mark.limits("RETRY_S")
 def test_how_long_the_server_waits_after_trouble():
     clock, tried = FakeClock(), []
@@ -345,12 +378,7 @@ def test_how_long_the_server_waits_after_trouble():
         tried.append(clock())
         raise WireError("disk_full", "Full.")
 
-    rest = SimpleNamespace(tick=lambda: None)
-    house = House.__new__(House)
-    house._now, house._retry_at, house._unheard = clock, 0.0, []
-    house._status = SimpleNamespace(trouble="", tick=rest.tick)
-    house._pool = house._sessions = house._ledger = house._replays = house._downloads = house._avatars = rest
-    house.relay = rest
+    house = empty_house(clock)
     house._foreman = SimpleNamespace(tick=fail)
     house.tick()
     clock.pass_(limits.RETRY_S - MOMENT_S)
