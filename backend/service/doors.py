@@ -31,9 +31,9 @@ class Doors:
         """
         self._context, self._host, self._secret_key = context, host, secret_key
         self._posts = self.control, self.frames = tuple(Post(self._socket(channel)) for channel in CHANNELS)
+        self._watch()
         self.control_port = _bound(self.control.socket, host, port)
         self.frames_port = _bound(self.frames.socket, host, port + 1 if port else 0)
-        self._watch()
 
     def watch(self, connections: Connections) -> None:
         """Tell who came and went since this was done last, and cut who shall not stay."""
@@ -53,10 +53,11 @@ class Doors:
         """Let go of everybody, and of what they were sending. They come back by themselves, to the same ports."""
         self.close(linger_s=0)
         ports = (self.control_port, self.frames_port)
-        for post, channel, port in zip(self._posts, CHANNELS, ports, strict=True):
+        for post, channel in zip(self._posts, CHANNELS, strict=True):
             post.socket = self._socket(channel)
+        self._watch()  # before the first one comes
+        for post, port in zip(self._posts, ports, strict=True):
             _bind_again(post.socket, address(self._host, port))
-        self._watch()
 
     def close(self, linger_s: float = limits.LINGER_S) -> None:
         """Stop listening."""

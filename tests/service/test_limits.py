@@ -4,12 +4,14 @@ import hashlib
 import json
 import mmap
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import OrderedDict
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +23,7 @@ import zmq
 
 from backend.progress import Event as Step
 from backend.service import commands, keys, own_memory
+from backend.service import doors as doors_module
 from backend.service.assets import Assets
 from backend.service.avatars import AvatarDesk
 from backend.service.doors import Doors
@@ -448,6 +451,27 @@ def test_how_long_a_port_is_waited_for_that_shall_be_free_again(monkeypatch):
         doors.hang_up()
     assert 0.2 <= time.monotonic() - began < 5
     context.destroy(linger=0)
+
+
+def test_who_comes_as_soon_as_the_doors_are_open_again_is_known(monkeypatch):
+    """Who came before the doors were watched could stay for ever without a word."""
+    opened = doors_module._bind_again
+    with ExitStack() as stack:
+        context = stack.enter_context(new_context())
+        context.linger = 0
+
+        def opened_and_entered(sock, endpoint):
+            opened(sock, endpoint)
+            host, port = endpoint.removeprefix("tcp://").split(":")
+            stack.enter_context(socket.create_connection((host, int(port))))
+            time.sleep(0.1)  # ZeroMQ's thread takes it in
+
+        monkeypatch.setattr(doors_module, "_bind_again", opened_and_entered)
+        doors, came = Doors(context, "127.0.0.1", 0, ""), []
+        doors.hang_up()
+        doors.watch(SimpleNamespace(accept=came.append, end=came.remove, caught_up=lambda: None, surplus=lambda: []))
+        assert [name for name, _ in came] == ["control", "frames"]
+        doors.close(0)
 
 
 @pytest.mark.limits("GPUS_S")
