@@ -24,6 +24,10 @@ from shared.wire.codec import Buffers, Envelope, Part, encode
 from shared.wire.schema import Message
 
 ROLES = ("build", "render")
+APPENDS = os.name == "posix"
+"""Whether who inherits a log writes at its end. On Windows it goes on where it was, so that a log that was made short
+meanwhile has a hole and is as long as before.
+"""
 
 
 @dataclass
@@ -180,7 +184,8 @@ class Pool:
             self._kill(place, worker, "its frame did not end")
         elif worker.ready and self._now() - worker.pinged > limits.PING_S:
             worker.pinged = self._now()
-            _shorten(self._log(place))
+            if APPENDS:
+                _shorten(self._log(place))
             self.send(worker, WorkPing())
 
     def _kill(self, place: _Place, worker: Worker, reason: str) -> None:
@@ -200,6 +205,7 @@ class Pool:
     def _spawn(self, place: _Place) -> Worker:
         keys, identity = new_pair(), secrets.token_hex(16)
         environment = {**os.environ, **({"CUDA_VISIBLE_DEVICES": place.device} if place.device else {})}
+        _shorten(self._log(place))
         with open(self._log(place), "ab") as log:
             process = subprocess.Popen(
                 [*self._command, "--role", place.role, "--connect", self._endpoint],
@@ -246,7 +252,7 @@ def _cause(code: int) -> str:
 
 
 def _shorten(log: Path) -> None:
-    """Begin a log anew that is too long, and keep what it held. The worker appends to it: it goes on at its start."""
+    """Begin a log anew that is too long, and keep what it held. Who appends to it goes on at its start."""
     if log.exists() and log.stat().st_size > limits.LOG_FILE_BYTES:
         with suppress(OSError):  # a full disk has no room for it, and some when it is gone
             shutil.copyfile(log, log.with_suffix(".old.log"))

@@ -218,7 +218,10 @@ def test_15_a_full_disk_on_which_no_old_log_fits_keeps_no_worker_from_being_aske
 NOISY = (sys.executable, "-c", "import sys, time; print('x' * 3_000_000, flush=True); time.sleep(60)")
 
 
-def test_what_a_running_worker_prints_does_not_fill_the_disk(watch, tmp_path):
+@pytest.mark.parametrize("appends", [True, False])
+def test_what_a_running_worker_prints_does_not_fill_the_disk(watch, tmp_path, monkeypatch, appends):
+    """On Windows, where it does not append, its log is shortened before the next worker begins, and no sooner."""
+    monkeypatch.setattr("backend.service.pool.APPENDS", appends)
     watched = watch(NOISY)
     watched.pool.tick()
     logs = [tmp_path / "logs" / f"{role}-0.log" for role in ("build", "render")]
@@ -227,4 +230,9 @@ def test_what_a_running_worker_prints_does_not_fill_the_disk(watch, tmp_path):
         worker.ready = True
     watched.clock.pass_(PING_S + 0.1)
     watched.pool.tick()
-    assert [log.stat().st_size for log in logs] == [0, 0]
+    assert [log.stat().st_size == 0 for log in logs] == [appends, appends]
+    for worker in watched.pool.workers():
+        watched.pool.give_up(worker, "enough")
+    watched.clock.pass_(WORKER_RESTART_S[0])
+    watched.pool.tick()
+    assert all(log.with_suffix(".old.log").stat().st_size > 3_000_000 for log in logs)
