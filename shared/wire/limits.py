@@ -113,7 +113,7 @@ STOP_S = 15.0  # for a server to end
 
 # How long a server waits
 HANDSHAKE_S = 5.0  # for a peer to prove its key
-GREETING_S = 10.0  # to say hello or to join after that, and for a connection to end whose session is over
+GREETING_S = 10.0  # for that and to say hello or to join, and for a connection to end whose session is over
 STRANGERS_TOLD_S = 5.0  # between two lines in the log about them
 HEARTBEAT_S = (2.0, 4.0, 6.0)  # ZeroMQ's own: every, answered within, forgotten after
 TURN_S = 1.0  # of one turn of its loop that count: while it hangs, nobody could be heard
