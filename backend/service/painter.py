@@ -20,7 +20,7 @@ from backend.service.ring import Ring
 from backend.service.work import WorkFrame, WorkMemory, WorkRender
 from shared.camera import Camera
 from shared.wire.codec import Buffers
-from shared.wire.limits import AVATARS_SHARE, TEXT_CHARS
+from shared.wire.limits import AVATARS_SHARE, OPEN_AVATARS, TEXT_CHARS
 
 
 class Painter:
@@ -96,6 +96,8 @@ class Painter:
 
     def _close_idle(self) -> None:
         budget = AVATARS_SHARE * memory(self._device)[1]
+        while len(self._avatars) > OPEN_AVATARS:
+            self._avatars.popitem(last=False)
         while len(self._avatars) > 1 and sum(posable.nbytes for posable in self._avatars.values()) > budget:
             self._avatars.popitem(last=False)
 

@@ -182,7 +182,7 @@ class WorkMemory(Message):
     kind: ClassVar[str] = "work.memory"
     used: Count
     total: Count
-    avatars: Annotated[tuple[Id, ...], Length(limits.TOLD)] = ()
+    avatars: Annotated[tuple[Id, ...], Length(limits.OPEN_AVATARS)] = ()
 
 
 @dataclass(frozen=True)

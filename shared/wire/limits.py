@@ -142,3 +142,4 @@ UNUSED_S = 3600.0  # without a request from anybody: then avatars leave the memo
 STREAM_RESTS = 200  # ticks, about 10 s, without work: then its slots go, which take longer to make than a frame
 RETRY_S = 1.0  # after the disk was full
 AVATARS_SHARE = 0.25  # of the device's memory that open avatars may take
+OPEN_AVATARS = 1024  # of one worker, which tells their ids in one header

@@ -518,6 +518,19 @@ def test_the_share_of_the_memory_that_open_avatars_may_take(monkeypatch, more):
     assert list(painter._avatars) == ["a", "b"][more:]
 
 
+@pytest.mark.limits("OPEN_AVATARS")
+@pytest.mark.parametrize("more", [0, 1])
+def test_as_many_avatars_are_open_as_a_worker_can_tell(monkeypatch, more):
+    """The message of one that had 1700 open was too large to be sent, and that ended it."""
+    monkeypatch.setattr("backend.service.painter.memory", lambda device: (0, 4000))
+    painter = Painter.__new__(Painter)
+    painter._device = torch.device("cpu")
+    names = [new_id() for _ in range(limits.OPEN_AVATARS + more)]
+    painter._avatars = OrderedDict.fromkeys(names, SimpleNamespace(nbytes=0))
+    painter._close_idle()
+    assert decode(encode(Envelope(painter.memory()))).message.avatars == tuple(names[more:])
+
+
 @pytest.mark.limits("WORKERS_END_S")
 def test_how_long_workers_are_waited_for_when_the_server_ends(tmp_path):
     told = []
