@@ -11,7 +11,7 @@ from backend.service.crash_points import crash_point
 from backend.service.disk import telling_disk_full
 from backend.service.journal import Journal
 from backend.service.orders import photo_of
-from backend.service.sessions import Session
+from backend.service.session import Session
 from shared.wire import limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError

@@ -14,7 +14,8 @@ from backend.service.importing import copied
 from backend.service.journal import Journal, OwnedAvatar
 from backend.service.library import Library, folder_size
 from backend.service.pool import Pool, Worker
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from backend.service.work import WorkClose, WorkOpen, WorkRefused
 from shared.wire import limits
 from shared.wire.codec import Envelope

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container
-from typing import TYPE_CHECKING
 
+from backend.service.session import Session
 from shared.wire import limits
-
-if TYPE_CHECKING:
-    from backend.service.sessions import Session
 
 Connection = tuple[str, int]
 """The door that it came in by, and its descriptor, which the system gives out again when it has ended."""

@@ -13,7 +13,7 @@ import numpy as np
 from backend.service.background import Background
 from backend.service.journal import Journal
 from backend.service.library import Library
-from backend.service.sessions import Session
+from backend.service.session import Session
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope
 from shared.wire.errors import WireError

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from backend.service.disk import FULL, disk_full
 from backend.service.post import Parcel, Post
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from shared.errors import VivantError
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope, decode

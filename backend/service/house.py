@@ -24,7 +24,8 @@ from backend.service.post import Post
 from backend.service.relay import Relay
 from backend.service.renders import Renders
 from backend.service.replay import Replays
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from backend.service.slots import sweep
 from backend.service.status import StatusDesk
 from backend.service.work import (

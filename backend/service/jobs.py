@@ -17,7 +17,7 @@ from backend.service.orders import content_hash, fit_of, packed
 from backend.service.relay import Relay
 from backend.service.renders import Renders
 from backend.service.replay import Replays
-from backend.service.sessions import Session
+from backend.service.session import Session
 from backend.service.states import RESUMABLE, START, is_final
 from shared.wire import limits
 from shared.wire.codec import Envelope

@@ -18,7 +18,8 @@ from backend.service.pool import Pool, Worker
 from backend.service.post import Post
 from backend.service.renders import Renders
 from backend.service.sending import deliver
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from backend.service.slots import Slots
 from backend.service.streams import Outgoing, Shot, Stream, Take
 from backend.service.work import WorkFrame, WorkRefused

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from backend.service.journal import Event, Journal
 from backend.service.post import Sent
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from shared.wire import limits
 from shared.wire.errors import WireError
 from shared.wire.messages import JobEvent, Ok

@@ -32,7 +32,8 @@ from backend.service.pool import Pool
 from backend.service.post import Post
 from backend.service.same_host import SameHost
 from backend.service.served_time import ServedTime
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from backend.service.zap import Gate
 from shared.errors import VivantError
 from shared.wire import limits

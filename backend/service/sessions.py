@@ -5,17 +5,15 @@ from __future__ import annotations
 import hmac
 import logging
 import uuid
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-
-import zmq
 
 from backend import __version__
 from backend.service.connections import Connections
 from backend.service.keys import AllowList
 from backend.service.post import Parcel, Post, Sent
 from backend.service.same_host import SameHost
+from backend.service.session import Session
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope, encode
 from shared.wire.compression import FEATURES
@@ -29,33 +27,6 @@ LOCAL_OWNER = "local"
 """Owner of everything where libzmq has no CURVE."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Session:
-    """One client window. `routing` and `frames` are its addresses on the two sockets."""
-
-    id: str
-    owner: str
-    local: bool  # the client runs on this computer
-    routing: bytes
-    heard: float  # when anything came last
-    features: tuple[str, ...] = ()
-    ticket: str = field(default_factory=lambda: str(uuid.uuid4()))
-    frames: bytes | None = None
-    asked: int = 0  # requests whose answers are being made
-    unsent: deque[Envelope] = field(default_factory=deque)  # answers that it did not take yet
-    leaving: zmq.MessageTracker | None = None  # of the last buffers in an answer
-
-    @property
-    def takes(self) -> bool:
-        """Whether all that it was answered has left this process."""
-        return not self.unsent and (self.leaving is None or self.leaving.done)
-
-    @property
-    def is_mapped(self) -> bool:
-        """Whether its frames come in mapped memory."""
-        return MAPPED in self.features
 
 
 class Sessions:

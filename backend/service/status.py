@@ -10,7 +10,8 @@ from backend import __version__
 from backend.service.downloads import Reply
 from backend.service.journal import Journal
 from backend.service.pool import ROLES, Pool, Worker
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from backend.service.work import WorkClose
 from shared.wire import limits
 from shared.wire.codec import Envelope

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from backend.service.sessions import Session
+from backend.service.session import Session
 from backend.service.slots import Loan, Slot, Slots
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope, Part

@@ -11,7 +11,7 @@ import pytest
 from backend.service.assets import Assets
 from backend.service.journal import Job, Journal
 from backend.service.orders import packed
-from backend.service.sessions import Session
+from backend.service.session import Session
 from shared.wire import calls, limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError

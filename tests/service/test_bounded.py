@@ -17,7 +17,8 @@ from backend.memory import peak_mb
 from backend.service.house import later
 from backend.service.post import Parcel, Sent
 from backend.service.same_host import SameHost
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from shared.wire import limits
 from shared.wire.calls import download, new_id
 from shared.wire.codec import Envelope, decode, encode

@@ -13,7 +13,7 @@ import pytest
 import zmq
 
 from backend.service.connections import Connections
-from backend.service.sessions import Session
+from backend.service.session import Session
 from shared.wire import limits
 from shared.wire.calls import new_id
 from shared.wire.codec import Envelope, encode

@@ -14,7 +14,7 @@ from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger
 from backend.service.library import Library
 from backend.service.orders import packed
-from backend.service.sessions import Session
+from backend.service.session import Session
 from shared.wire import limits
 from shared.wire.calls import new_id
 from shared.wire.codec import Envelope

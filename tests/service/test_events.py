@@ -7,7 +7,7 @@ import pytest
 from backend.service.jobs import JobDesk
 from backend.service.journal import Job, Journal
 from backend.service.ledger import Ledger, Step
-from backend.service.sessions import Session
+from backend.service.session import Session
 from shared.wire import limits
 from shared.wire.calls import new_id
 from shared.wire.codec import Envelope

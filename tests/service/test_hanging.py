@@ -11,7 +11,7 @@ import pytest
 
 from backend.service.avatars import AvatarDesk
 from backend.service.importing import copied
-from backend.service.sessions import Session
+from backend.service.session import Session
 from shared.wire import calls, limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError

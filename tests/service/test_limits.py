@@ -40,7 +40,8 @@ from backend.service.replay import Replays
 from backend.service.reporter import Reporter
 from backend.service.same_host import SameHost
 from backend.service.server import Server, _devices
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from backend.service.status import StatusDesk
 from backend.service.work import WorkClose
 from shared.errors import VivantError

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from backend.service.avatars import AvatarDesk
-from backend.service.sessions import Session
+from backend.service.session import Session
 from backend.service.work import WorkClose, WorkMemory, WorkOpen, WorkRefused
 from shared.wire.calls import new_id
 from shared.wire.codec import Envelope

@@ -17,7 +17,8 @@ from backend.service.post import Sent
 from backend.service.relay import Relay
 from backend.service.renders import Renders
 from backend.service.same_host import SameHost
-from backend.service.sessions import Session, Sessions
+from backend.service.session import Session
+from backend.service.sessions import Sessions
 from backend.service.work import WorkFrame, WorkRender
 from shared.wire import limits
 from shared.wire.calls import new_id
