@@ -101,10 +101,11 @@ def _small_hair(rgb: np.ndarray, near: np.ndarray, sights: Sights) -> np.ndarray
     if _bald(crown[sights.scalp], face[sights.scalp]):
         return nothing
     bare = (_typical(rgb, skin), _worn(rgb, sights.clothes))
-    beside = sights.beside & (crown > _most_likely(rgb, bare))
+    others = np.max([_log_density(rgb, seed) for seed in bare], axis=0)
+    beside = sights.beside & (crown > others)
     hair = _connected_to(beside | sights.scalp, (beside & sights.upper) | sights.scalp)
     likely = np.maximum(crown, _log_density(rgb, hair))
-    evidence = _evidence(rgb, likely, hair, bare)
+    evidence = _evidence(likely, others, hair)
     throat = sights.throat & (evidence < 0.5)
     unsure = near & ~np.any([hair, throat, *bare], axis=0)
     picture = np.where(near[..., None], rgb / 255.0, NOWHERE)
@@ -116,16 +117,11 @@ def _small_hair(rgb: np.ndarray, near: np.ndarray, sights: Sights) -> np.ndarray
     return (known * _large(hangs & linked)).astype(np.float32)
 
 
-def _evidence(rgb: np.ndarray, likely: np.ndarray, hair: np.ndarray, others: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Probability of hair [h, w] by colour, from how `likely` [h, w] hair has it; `hair` and `others` are sure."""
+def _evidence(likely: np.ndarray, others: np.ndarray, hair: np.ndarray) -> np.ndarray:
+    """Probability of hair [h, w] by colour, from how `likely` [h, w] hair and `others` have it; `hair` is sure."""
     least = float(likely[hair].min()) - STRANGE  # what looks still less like hair is something unknown
-    odds = likely - np.maximum(_most_likely(rgb, others), least)
+    odds = likely - np.maximum(others, least)
     return 1 / (1 + np.exp(-np.clip(odds / ODDS_SCALE, -ODDS_LIMIT, ODDS_LIMIT)))
-
-
-def _most_likely(rgb: np.ndarray, seeds: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Log density [h, w] under the colours of the one of `seeds` ([h, w] bool each) that explains each pixel best."""
-    return np.max([_log_density(rgb, seed) for seed in seeds], axis=0)
 
 
 def _box(mask: np.ndarray) -> tuple[slice, slice]:
