@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from backend.service.crash_points import crash_point
@@ -13,6 +12,7 @@ from backend.service.ledger import Ledger, Step
 from backend.service.library import Library
 from backend.service.orders import work_order
 from backend.service.pool import Pool, Worker
+from backend.service.turns import Turns
 from backend.service.work import WorkCancel, WorkDone, WorkFailed, WorkProgress
 from shared.wire import limits
 from shared.wire.errors import WireError
@@ -43,8 +43,7 @@ class Foreman:
         self._journal, self._ledger, self._pool, self._library = journal, ledger, pool, library
         self._data, self._now = data, now
         self._running: dict[str, _Running] = {}
-        self._turns = count(1)
-        self._served: dict[str, int] = {}  # owner -> its last turn; they take turns, whatever each had before
+        self._turns = Turns()
 
     def recover(self) -> None:
         """After a restart: whatever ran is interrupted, or finished if its avatar had reached its place."""
@@ -66,17 +65,19 @@ class Foreman:
         if not idle and not trouble:
             return  # without a look at all that waits
         waiting = [job for job in self._journal.jobs_in("queued") if job.info.task in BY_FOREMAN]
-        for job in waiting if trouble else ():
-            self._ledger.move(job.id, "failed", error_code="worker_died", error=trouble, retryable=True)
-        for worker in () if trouble else idle:
+        if trouble:
+            for job in waiting:
+                self._ledger.move(job.id, "failed", error_code="worker_died", error=trouble, retryable=True)
+            return
+        for worker in idle:
             if waiting:
-                waiting.sort(key=lambda job: (self._served.get(job.owner, 0), job.place))
+                waiting.sort(key=lambda job: (self._turns.last(job.owner), job.place))
                 self._begin(waiting.pop(0), worker)
 
     def _begin(self, job: Job, worker: Worker) -> None:
         self._ledger.move(job.id, "running", error_code="", error="", retryable=False, message="")
         crash_point("foreman:begun")
-        self._served[job.owner] = next(self._turns)
+        self._turns.take(job.owner)
         worker.busy = job.id
         self._running[job.id] = _Running(worker, self._now(), self._now())
         folder = self._data / "jobs" / job.id

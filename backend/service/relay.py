@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from backend.service.session import Session
 from backend.service.sessions import Sessions
 from backend.service.slots import Slots
 from backend.service.streams import Outgoing, Shot, Stream, Take
+from backend.service.turns import Turns
 from backend.service.work import WorkFrame, WorkRefused
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope
@@ -47,8 +47,7 @@ class Relay:
         self._library, self._background, self._data = library, background, data
         self._streams: dict[str, Stream] = {}
         self._turn: list[Stream] = []  # the one whose turn was last comes last
-        self._turns = count(1)
-        self._served: dict[str, int] = {}  # owner -> its last turn
+        self._turns = Turns()
         self._shots: dict[bytes, Shot] = {}  # by the identity of the worker that draws it
         self._leftover: list[Slots] = []
         self._budget = Budget()
@@ -217,7 +216,7 @@ class Relay:
 
         So the clients of one key, however many they are, have one turn where those of another have one.
         """
-        for stream in sorted(self._turn, key=lambda stream: self._served.get(stream.session.owner, 0)):
+        for stream in sorted(self._turn, key=lambda stream: self._turns.last(stream.session.owner)):
             if (source := stream.ready_source()) is None:
                 continue
             self._turn.remove(stream)
@@ -228,7 +227,7 @@ class Relay:
                 self._give_up(stream, source, error)
                 continue
             if shot is not None:
-                self._served[stream.session.owner] = next(self._turns)
+                self._turns.take(stream.session.owner)
                 return shot
             self._wants_slot = True
         return None
