@@ -196,9 +196,11 @@ class JobDesk:
 
     def _check_registration(self, session: Session, wanted: str) -> None:
         """That of a build, which may start without."""
+        if not wanted:
+            return
         job = self._journal.job(wanted)
         usable = job is not None and job.owner == session.owner and job.info.task == "register"
-        if wanted and (not usable or job is None or job.info.state != "finished"):
+        if not usable or job is None or job.info.state != "finished":
             words = "You have no finished registration with this id. Register the photo, then build from that."
             raise WireError("unknown_job", words, "registration")
 

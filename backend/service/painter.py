@@ -96,10 +96,12 @@ class Painter:
 
     def _close_idle(self) -> None:
         budget = AVATARS_SHARE * memory(self._device)[1]
-        while len(self._avatars) > OPEN_AVATARS:
+        while len(self._avatars) > OPEN_AVATARS or (len(self._avatars) > 1 and self._nbytes() > budget):
             self._avatars.popitem(last=False)
-        while len(self._avatars) > 1 and sum(posable.nbytes for posable in self._avatars.values()) > budget:
-            self._avatars.popitem(last=False)
+
+    def _nbytes(self) -> int:
+        """Of all avatars that are open."""
+        return sum(posable.nbytes for posable in self._avatars.values())
 
 
 def _camera(work: WorkRender, buffers: Buffers) -> Camera:

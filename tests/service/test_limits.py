@@ -507,14 +507,20 @@ def test_how_long_the_journal_waits_for_another_program_to_let_go_of_it(tmp_path
     journal.close()
 
 
-@pytest.mark.limits("AVATARS_SHARE")
-@pytest.mark.parametrize("more", [0, 1])
-def test_the_share_of_the_memory_that_open_avatars_may_take(monkeypatch, more):
+def a_painter(monkeypatch, sizes):
+    """One that has avatars of these sizes open (name -> bytes), on a device of 4000 bytes."""
     monkeypatch.setattr("backend.service.painter.memory", lambda device: (0, 4000))
     painter = Painter.__new__(Painter)
     painter._device = torch.device("cpu")
+    painter._avatars = OrderedDict((name, SimpleNamespace(nbytes=size)) for name, size in sizes.items())
+    return painter
+
+
+@pytest.mark.limits("AVATARS_SHARE")
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_share_of_the_memory_that_open_avatars_may_take(monkeypatch, more):
     each = int(4000 * limits.AVATARS_SHARE) // 2
-    painter._avatars = OrderedDict(a=SimpleNamespace(nbytes=each), b=SimpleNamespace(nbytes=each + more))
+    painter = a_painter(monkeypatch, {"a": each, "b": each + more})
     painter._close_idle()
     assert list(painter._avatars) == ["a", "b"][more:]
 
@@ -523,11 +529,8 @@ def test_the_share_of_the_memory_that_open_avatars_may_take(monkeypatch, more):
 @pytest.mark.parametrize("more", [0, 1])
 def test_as_many_avatars_are_open_as_a_worker_can_tell(monkeypatch, more):
     """The message of one that had 1700 open was too large to be sent, and that ended it."""
-    monkeypatch.setattr("backend.service.painter.memory", lambda device: (0, 4000))
-    painter = Painter.__new__(Painter)
-    painter._device = torch.device("cpu")
     names = [new_id() for _ in range(limits.OPEN_AVATARS + more)]
-    painter._avatars = OrderedDict.fromkeys(names, SimpleNamespace(nbytes=0))
+    painter = a_painter(monkeypatch, dict.fromkeys(names, 0))
     painter._close_idle()
     assert decode(encode(Envelope(painter.memory()))).message.avatars == tuple(names[more:])
 
