@@ -117,7 +117,8 @@ class Link:
 
     def close(self, farewell: bool) -> None:
         """Let the sockets go. With `farewell` the server is told, if that takes no more than a moment."""
-        if farewell and self._greeted:
+        farewell = farewell and self._greeted  # else the greeting could still go out, and nobody would take it back
+        if farewell:
             self.queue(list(encode(Envelope(Bye()))))
             self._flush()
         if self._maps is not None:

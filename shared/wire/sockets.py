@@ -75,7 +75,7 @@ def client_socket(context: zmq.Context, channel: Channel, connection: Connection
     """
     _check_keys(connection)
     socket = _socket(context, zmq.DEALER, channel, channel.to_client, 0)
-    socket.set(zmq.IMMEDIATE, 1)  # nothing is queued for a server that is not there
+    # No `IMMEDIATE`: with it, libzmq 4.3.5 throws away what came before the connection broke and is not read yet.
     socket.set(zmq.RECONNECT_IVL, -1)
     socket.set(zmq.CONNECT_TIMEOUT, _ms(limits.CONNECT_S))
     socket.set(zmq.ROUTING_ID, b"v" + secrets.token_bytes(15))

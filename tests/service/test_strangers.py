@@ -78,7 +78,7 @@ def bob(server, bob_file):
 def raw(context, connection, channel=CONTROL):
     sock = client_socket(context, channel, connection)
     connect(sock, channel, connection)
-    sock.set(zmq.SNDTIMEO, 500)  # who is not let in cannot even send
+    sock.set(zmq.SNDTIMEO, 500)  # where the server has hung up there is nowhere to send to
     return sock
 
 
@@ -146,8 +146,7 @@ def test_08_without_an_answer_to_zap_nothing_is_delivered_and_nothing_held(monke
     events = door.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
     sock = raw(context, Connection("127.0.0.1", port, port, pair.public, mine.public, mine.secret))
     began = time.monotonic()
-    with pytest.raises(zmq.Again):  # it never gets as far as to be allowed to send
-        sock.send(b"hello")
+    sock.send(b"hello")
     assert events.poll(5000) and recv_monitor_message(events)["event"] == zmq.EVENT_ACCEPTED
     assert events.poll(5000) and recv_monitor_message(events)["event"] != zmq.EVENT_ACCEPTED  # it is closed again
     assert time.monotonic() - began < 5 and not door.poll(0)
