@@ -186,8 +186,11 @@ def test_08_who_greets_and_goes_while_the_server_hangs_is_known_to_have_gone(tmp
         job = submit(client)
         until_state(client, job, "finished")
         sock = client_socket(context, CONTROL, connection)
+        proven = sock.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
         connect(sock, CONTROL, connection)
-        until(lambda: sock.poll(0, zmq.POLLOUT))  # its key is proven
+        assert proven.poll(round(1000 * PATIENCE_S))
+        sock.disable_monitor()
+        proven.close()
         log = tmp_path / "jobs" / job / "log.txt"
         log.unlink()
         os.mkfifo(log)
