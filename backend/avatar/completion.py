@@ -93,7 +93,7 @@ def _fill(color: np.ndarray, limb: Limb) -> None:
     if limb.is_bare and not limb.face:
         _fill_bare(color, limb, unseen)
         return
-    level = limb.level(color)
+    level = limb.level()
     if level is not None:
         unseen = _fill_round(color, limb, unseen, level)
     lost = borrow(color, unseen, symmetry_offers(limb, unseen), position)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from backend.avatar.anatomy import Anatomy
 from backend.avatar.folds import depth, folds
 from backend.avatar.limbs import BONES, LIMB_NAMES, Bone, mirrored, twin
-from backend.avatar.pattern import level_direction, usual_colors
+from backend.avatar.pattern import Swatch, level_direction, usual_colors
 from backend.avatar.projection import Evidence
 from backend.avatar.recurring import skin_like
 from shared.skeleton import JOINT_INDEX
@@ -117,21 +117,35 @@ class Limb:
         other = twin(self.index) if self.index < len(LIMB_NAMES) else self.index
         return Limb(other, self.face, self.evidence, self.lender, self.anatomy, self.pose)
 
-    def level(self, color: np.ndarray) -> np.ndarray | None:
+    def level(self) -> np.ndarray | None:
         """The direction [3] of a pattern that runs round this limb, if it is one that wears such.
 
-        All limbs whose clothes are cut in one piece, or alike on the other side, are asked together.
+        Its twin, whose clothes are cut alike, is asked with it; a sleeve's other part is not, for elbows are bent.
         """
         if self.is_bare or self.name == "neck":  # collars lean, and a neck is too short to tell by how much
             return None
-        swatches = []
-        for name in _cut_alike(self.name):
-            limb = replace(self, index=LIMB_NAMES.index(name))
-            own = limb.members & limb.lender
-            opposite = name.partition("_")[0] not in (self.name.partition("_")[0], name)
-            position = self.anatomy.position[own]
-            swatches.append((mirrored(position, self.pose.middle) if opposite else position, color[own]))
-        return level_direction(swatches, _axis(self.name, self.pose))
+        if self.twin.index == self.index:  # a trunk is seen broadly, and much of its outline is the arms'
+            plain = whole = [self._plain()]
+        else:
+            plain = [self._plain(), self._across(self.twin._plain())]
+            whole = [self._whole(), self._across(self.twin._whole())]
+        return level_direction(plain, whole, _axis(self.name, self.pose))
+
+    def _plain(self) -> Swatch:
+        """What may lend."""
+        return self._swatch(self.members & self.lender)
+
+    def _whole(self) -> Swatch:
+        """What is seen of it up to its outlines, if anything of it may lend."""
+        seen, lends = self.evidence, self.members & self.lender
+        pinned = seen.known & ~self.lender & (seen.facing > PLAINLY)
+        return self._swatch(lends.any() & self.members & seen.visible & ~(pinned | seen.hair | seen.hairline))
+
+    def _swatch(self, own: np.ndarray) -> Swatch:
+        return self.anatomy.position[own], self.evidence.color[own]
+
+    def _across(self, swatch: Swatch) -> Swatch:
+        return mirrored(swatch[0], self.pose.middle), swatch[1]
 
 
 def carry_round(color: np.ndarray, limb: Limb, unseen: np.ndarray, level: np.ndarray) -> np.ndarray:
@@ -261,14 +275,6 @@ def _axis(limb: str, pose: Pose) -> np.ndarray:
         return _bone(limb, pose).direction
     first, last = (pose.joints[JOINT_INDEX[f"{side}_{joint}"]] for joint in CUT[part])
     return (last - first) / np.linalg.norm(last - first)
-
-
-def _cut_alike(limb: str) -> list[str]:
-    """The limbs, this one among them, whose clothes are of one piece with its own, and their twins."""
-    part = limb.partition("_")[2]
-    if part not in CUT:
-        return [limb]
-    return [f"{side}_{other}" for side in ("left", "right") for other in CUT if CUT[other] == CUT[part]]
 
 
 def _metric(limb: Limb) -> np.ndarray:

@@ -28,30 +28,33 @@ FEWEST = 500
 SAMPLES = 2000
 
 
+Swatch = tuple[np.ndarray, np.ndarray]
+"""Positions [D, 3] in metres, rest pose, and colours [D, 3] of a limb's cloth."""
+
+
 def level_direction(
-    limbs: list[tuple[np.ndarray, np.ndarray]],  # of each limb cut alike: positions [D, 3] metres, rest pose; colours
+    plain: list[Swatch],  # of a limb and of its twin: what is seen plainly
+    whole: list[Swatch],  # the same up to their outlines
     axis: np.ndarray,  # [3] unit, along the limb
 ) -> np.ndarray | None:  # [3] unit
-    """The normal of the planes of equal colour round `axis`; None if height does not explain the colours.
+    """The normal of the planes of equal colour round `axis`; None if height does not explain the plain colours.
 
-    A photo shows half of a limb, which says little about a tilt towards it: limbs that are cut alike are asked
-    together, and a tilt must explain the more the greater it is.
+    A photo shows half of a limb, and a tilt towards it shows most at the outlines: in another light, but at the same
+    height. Limbs that are cut alike are asked together, and a tilt must explain the more the greater it is.
     """
-    limbs = [(position, color) for position, color in limbs if len(color) >= FEWEST]
-    total = sum(len(color) * color.var(0).sum() for _, color in limbs)
-    if total < VARIED**2 * max(sum(len(color) for _, color in limbs), 1):
+    plain, whole = ([swatch for swatch in those if len(swatch[1]) >= FEWEST] for those in (plain, whole))
+    if _variation(plain) < VARIED**2 * max(sum(len(color) for _, color in plain), 1):
         return None
     sideways = np.cross(axis, [0.0, 0.0, 1.0])
     sideways = sideways / np.linalg.norm(sideways)
     forward = np.cross(sideways, axis)
-    samples = [(p[:: max(1, len(p) // SAMPLES)], c[:: max(1, len(c) // SAMPLES)], len(c)) for p, c in limbs]
     slopes = np.stack(np.meshgrid(SLOPES, SLOPES), axis=-1).reshape(-1, 2)
     directions = axis + slopes @ np.stack([sideways, forward])
     directions = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    unexplained = [sum(count * _scatter(p @ direction, c) for p, c, count in samples) for direction in directions]
-    explained = 1 - np.array(unexplained) / total - TILT_COST * (slopes**2).sum(1)
-    if explained.max() <= EXPLAINED:
+    cost = TILT_COST * (slopes**2).sum(1)
+    if (_explained(plain, directions) - cost).max() <= EXPLAINED:
         return None
+    explained = _explained(whole, directions) - cost
     level = np.exp((explained - explained.max()) / ALIKE) @ directions
     return level / np.linalg.norm(level)
 
@@ -68,6 +71,17 @@ def usual_colors(
     present = levels[np.bincount(which, cloth) >= ENOUGH * np.bincount(which)]
     usual = [median(color[cloth, c], level[cloth], present) for c in range(3)]
     return np.stack([np.interp(query / BIN, present + 0.5, channel) for channel in usual], axis=1)
+
+
+def _explained(limbs: list[Swatch], directions: np.ndarray) -> np.ndarray:
+    """Share [K] of the colours' variance that height along each of `directions` [K, 3] explains."""
+    some = [(p[:: max(1, len(p) // SAMPLES)], c[:: max(1, len(c) // SAMPLES)], len(c)) for p, c in limbs]
+    left = [sum(count * _scatter(p @ direction, c) for p, c, count in some) for direction in directions]
+    return 1 - np.array(left) / _variation(limbs)
+
+
+def _variation(limbs: list[Swatch]) -> float:
+    return float(sum(len(color) * color.var(0).sum() for _, color in limbs))
 
 
 def _scatter(height: np.ndarray, color: np.ndarray) -> float:

@@ -119,7 +119,7 @@ def test_where_a_limb_is_capped_the_pattern_fades_into_copies(striped, monkeypat
     """Stripes run round a trunk; over its shoulders nothing does."""
     trunk, unseen, color = striped
     level = trunk.bone.direction
-    monkeypatch.setattr(Limb, "level", lambda self, color: level if self.name == "trunk" else None)
+    monkeypatch.setattr(Limb, "level", lambda self: level if self.name == "trunk" else None)
     carried, copied = color.copy(), color.copy()
     carry_round(carried, trunk, unseen, level)
     borrow(copied, unseen, symmetry_offers(trunk, unseen), trunk.anatomy.position)

@@ -18,7 +18,7 @@ def sleeve(sideways, forward, seed=0):
 
 @pytest.mark.parametrize(("sideways", "forward"), [(0.0, 0.0), (-0.075, 0.125), (0.125, -0.025)])
 def test_a_tilt_between_those_tried_is_found(sideways, forward):
-    level = level_direction([sleeve(sideways, forward)], AXIS)
+    level = level_direction([sleeve(sideways, forward)], [sleeve(sideways, forward)], AXIS)
     slopes = -level[1] / level[0], level[2] / level[0]
     np.testing.assert_allclose(slopes, (sideways, forward), atol=0.02)
 
@@ -26,11 +26,20 @@ def test_a_tilt_between_those_tried_is_found(sideways, forward):
 def test_few_other_texels_change_the_tilt_little():
     position, color = sleeve(-0.075, 0.125)
     left_out = [slice(40 * k, 40 * k + 40) for k in range(4)]
-    tilts = [level_direction([(np.delete(position, out, 0), np.delete(color, out, 0))], AXIS) for out in left_out]
+    some = [[(np.delete(position, out, 0), np.delete(color, out, 0))] for out in left_out]
+    tilts = [level_direction(swatch, swatch, AXIS) for swatch in some]
     assert np.ptp(tilts, axis=0).max() < 0.01
 
 
 def test_noise_and_plain_cloth_have_no_pattern():
     position, color = sleeve(0.0, 0.0)
-    assert level_direction([(position, np.random.default_rng(1).permutation(color))], AXIS) is None
-    assert level_direction([(position, np.full_like(color, 0.5))], AXIS) is None
+    for other in (np.random.default_rng(1).permutation(color), np.full_like(color, 0.5)):
+        assert level_direction([(position, other)], [(position, color)], AXIS) is None
+
+
+def test_outlines_tell_the_tilt_though_what_is_plain_says_that_there_is_a_pattern():
+    position, color = sleeve(0.0, 0.2)
+    plain = position[:, 2] > 0.04
+    dark = color * np.where(plain, 1.0, 0.8)[:, None]  # another light on the outlines
+    level = level_direction([(position[plain], color[plain])], [(position, dark)], AXIS)
+    np.testing.assert_allclose(level[2] / level[0], 0.2, atol=0.03)
