@@ -24,6 +24,12 @@ LIMBS = ((11, 13), (13, 15), (12, 14), (14, 16), (23, 25), (25, 27), (24, 26), (
 """Pairs of pose landmarks whose direction in MediaPipe's world frame is used."""
 LIMB_LEAN = np.array([-0.09, 0.17, -0.09, 0.17, 0.085, -0.16, 0.085, -0.16, 0.0, 0.0])
 """Depth that MediaPipe adds to the unit direction of each limb of a person who faces it: it bends elbows and knees."""
+FOREARMS = {"left": 1, "right": 3}
+"""Their rows."""
+HAND_ROWS = {"left": [15, 17, 19, 21], "right": [16, 18, 20, 22]}
+"""Pose landmarks of each hand."""
+AT_THE_HEAD = 1.5
+"""Radii of a face, from its middle, within which a hand lies at the head or in its hair."""
 LIMB_SIGMA = np.array([0.24, 0.34, 0.24, 0.34, 0.17, 0.17, 0.17, 0.17, 0.13, 0.11])
 """What is left of its error in depth. Both measured by `calibrate.py`."""
 
@@ -56,6 +62,8 @@ def gather(observations: Observations, rig: Rig, groups: tuple[str, ...]) -> Evi
     limb = np.array(LIMBS)
     confidence = observations.body.confidence[limb].min(axis=1)
     direction = _straightened(limb_directions(observations.body_world))
+    if observations.face.found:
+        direction = _behind_the_head(direction, observations, observations.face.points[rig.face_rows])
     return Evidence(pixels, weight, sigma, limb, direction, confidence / LIMB_SIGMA**2)
 
 
@@ -92,3 +100,19 @@ def _straightened(direction: np.ndarray) -> np.ndarray:
     facing = (direction[8] + direction[9])[0] / 2  # the left shoulder and hip are at +x of one who faces the camera
     upright = direction - LIMB_LEAN[:, None] * [0.0, 0.0, facing]
     return upright / np.linalg.norm(upright, axis=1, keepdims=True)
+
+
+def _behind_the_head(direction: np.ndarray, observations: Observations, face: np.ndarray) -> np.ndarray:
+    """Limb directions [L, 3] with forearms turned away from the camera whose hand is lost at the `face` [N, 2] pixels.
+
+    Were the hand before it, or before the hair round it, it would have been found.
+    """
+    middle = face.mean(0)
+    reach = AT_THE_HEAD * np.linalg.norm(face - middle, axis=1).max()
+    direction = direction.copy()
+    for side, row in FOREARMS.items():
+        hand = observations.body.points[HAND_ROWS[side]].mean(0)
+        if not getattr(observations, f"{side}_hand").found and np.linalg.norm(hand - middle) < reach:
+            flat = direction[row, :2] / max(float(np.linalg.norm(direction[row, :2])), 1e-6)
+            direction[row] = np.array([*flat, -1.0]) / np.sqrt(2.0)
+    return direction
