@@ -6,8 +6,8 @@ import json
 import math
 import os
 import secrets
-import shutil
 import subprocess
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,15 +19,12 @@ from backend.service.bundle import bundled, unbundled
 from backend.service.keys import KeyPair, new_pair
 from backend.service.post import Post, Sent
 from backend.service.work import WorkMemory, WorkPing, WorkReady, WorkStop
+from backend.service.worker_log import keep
 from shared.wire import limits
 from shared.wire.codec import Buffers, Envelope, Part, encode
 from shared.wire.schema import Message
 
 ROLES = ("build", "render")
-APPENDS = os.name == "posix"
-"""Whether who inherits a log writes at its end. On Windows it goes on where it was, so that a log that was made short
-meanwhile has a hole and is as long as before.
-"""
 
 
 @dataclass
@@ -39,6 +36,7 @@ class Worker:
     process: subprocess.Popen[bytes]
     identity: bytes
     public: str  # its CURVE key
+    log: threading.Thread  # copies what it prints
     heard: float
     pinged: float
     ready: WorkReady | None = None
@@ -163,12 +161,13 @@ class Pool:
         """End all workers: asked first, killed after `within_s` seconds."""
         for worker in self.workers():
             self.send(worker, WorkStop())
-            _stdin(worker.process).close()
+            _opened(worker.process.stdin).close()
         for worker in self.workers():
             try:
                 worker.process.wait(within_s)
             except subprocess.TimeoutExpired:
                 _end(worker.process)
+            worker.log.join(within_s)
         self._places.clear()
 
     def _watch(self, place: _Place, worker: Worker) -> None:
@@ -184,8 +183,6 @@ class Pool:
             self._kill(place, worker, "its frame did not end")
         elif worker.ready and self._now() - worker.pinged > limits.PING_S:
             worker.pinged = self._now()
-            if APPENDS:
-                _shorten(self._log(place))
             self.send(worker, WorkPing())
 
     def _kill(self, place: _Place, worker: Worker, reason: str) -> None:
@@ -193,7 +190,7 @@ class Pool:
         self._bury(place, worker, reason)
 
     def _bury(self, place: _Place, worker: Worker, reason: str) -> None:
-        _stdin(worker.process).close()
+        _opened(worker.process.stdin).close()
         self._public_keys.discard(worker.public)
         place.worker = None
         if worker.ready is None:
@@ -205,20 +202,19 @@ class Pool:
     def _spawn(self, place: _Place) -> Worker:
         keys, identity = new_pair(), secrets.token_hex(16)
         environment = {**os.environ, **({"CUDA_VISIBLE_DEVICES": place.device} if place.device else {})}
-        _shorten(self._log(place))
-        with open(self._log(place), "ab") as log:
-            process = subprocess.Popen(
-                [*self._command, "--role", place.role, "--connect", self._endpoint],
-                stdin=subprocess.PIPE,
-                bufsize=0,  # words that nobody read must not be left for `close`, which would fail of them
-                stdout=log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,  # Ctrl-C in the terminal is for the server, which then ends its workers
-            )
+        process = subprocess.Popen(
+            [*self._command, "--role", place.role, "--connect", self._endpoint],
+            stdin=subprocess.PIPE,
+            bufsize=0,  # words that nobody read must not be left for `close`, which would fail of them
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,  # Ctrl-C in the terminal is for the server, which then ends its workers
+        )
+        log = keep(_opened(process.stdout), self._log(place))
         self._public_keys.add(keys.public)
         _introduce(process, identity, self._server_key, keys)
-        return Worker(place.role, place.device, process, identity.encode(), keys.public, self._now(), self._now())
+        return Worker(place.role, place.device, process, identity.encode(), keys.public, log, self._now(), self._now())
 
     def _log(self, place: _Place) -> Path:
         return self._logs / f"{place.role}-{place.number}.log"
@@ -232,7 +228,7 @@ def _introduce(process: subprocess.Popen[bytes], identity: str, server_key: str,
     line = {"identity": identity, "server_key": server_key}
     line |= {f"{name}_key": value for name, value in asdict(keys).items()}
     with suppress(BrokenPipeError):  # it died at once: `tick` will see
-        _stdin(process).write(json.dumps(line).encode() + b"\n")
+        _opened(process.stdin).write(json.dumps(line).encode() + b"\n")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -242,18 +238,10 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait(limits.WORKERS_END_S)
 
 
-def _stdin(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    assert process.stdin is not None  # `_spawn` asks for a pipe
-    return process.stdin
+def _opened(pipe: IO[bytes] | None) -> IO[bytes]:
+    assert pipe is not None  # `_spawn` asks for it
+    return pipe
 
 
 def _cause(code: int) -> str:
     return f"it was ended by signal {-code}" if code < 0 else f"it ended with exit code {code}"
-
-
-def _shorten(log: Path) -> None:
-    """Begin a log anew that is too long, and keep what it held. Who appends to it goes on at its start."""
-    if log.exists() and log.stat().st_size > limits.LOG_FILE_BYTES:
-        with suppress(OSError):  # a full disk has no room for it, and some when it is gone
-            shutil.copyfile(log, log.with_suffix(".old.log"))
-        os.truncate(log, 0)

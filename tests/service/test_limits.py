@@ -33,7 +33,7 @@ from backend.service.house import House
 from backend.service.importing import copied
 from backend.service.journal import Event, Journal, OwnedAvatar
 from backend.service.painter import Painter
-from backend.service.pool import Pool, _shorten
+from backend.service.pool import Pool
 from backend.service.post import Sent
 from backend.service.previews import small
 from backend.service.replay import Replays
@@ -114,19 +114,6 @@ def test_how_long_an_unfinished_upload_is_kept(tmp_path):
         os.utime(partial, times=(time.time() - age,) * 2)
         assets.sweep()
         assert partial.exists() == kept
-
-
-@pytest.mark.limits("LOG_FILE_BYTES")
-def test_how_long_the_log_of_a_worker_grows(tmp_path):
-    log, old = tmp_path / "build-0.log", tmp_path / "build-0.old.log"
-    with log.open("ab", buffering=0) as worker:
-        worker.write(bytes(limits.LOG_FILE_BYTES))
-        _shorten(log)
-        assert log.stat().st_size == limits.LOG_FILE_BYTES and not old.exists()
-        worker.write(b"!")
-        _shorten(log)
-        worker.write(b"on")
-    assert log.read_bytes() == b"on" and old.stat().st_size == limits.LOG_FILE_BYTES + 1
 
 
 @pytest.mark.limits("PREVIEW_SIDE")
@@ -544,8 +531,10 @@ def test_how_long_workers_are_waited_for_when_the_server_ends(tmp_path):
         raise subprocess.TimeoutExpired("worker", seconds)
 
     process = SimpleNamespace(wait=wait, kill=lambda: told.append("kill"), stdin=SimpleNamespace(close=lambda: None))
+    log = SimpleNamespace(join=lambda seconds: told.append(f"words {seconds}"))
     pool = Pool.__new__(Pool)
-    pool._places = [SimpleNamespace(worker=SimpleNamespace(process=process, role="build"))]
+    pool._places = [SimpleNamespace(worker=SimpleNamespace(process=process, role="build", log=log))]
     pool.send = lambda worker, message: None
     pool.stop(limits.WORKERS_END_S)
-    assert told == [limits.WORKERS_END_S, "kill", limits.WORKERS_END_S]  # one that hangs in a driver does not die
+    seconds = limits.WORKERS_END_S
+    assert told == [seconds, "kill", seconds, f"words {seconds}"]  # one that hangs in a driver does not die
