@@ -10,6 +10,7 @@ from pathlib import Path
 from backend.service.crash_points import crash_point
 from backend.service.disk import telling_disk_full
 from backend.service.journal import Journal
+from backend.service.kept import Kept
 from backend.service.orders import photo_of
 from backend.service.session import Session
 from shared.wire import limits
@@ -25,8 +26,8 @@ class Assets:
     What no job of its owner uses takes bounded room: the oldest such upload goes when there are too many of them.
     """
 
-    def __init__(self, data: Path, journal: Journal) -> None:
-        self._folder, self._journal = data / "assets", journal
+    def __init__(self, data: Path, journal: Journal, kept: Kept) -> None:
+        self._folder, self._journal, self._kept = data / "assets", journal, kept
         self._folder.mkdir(exist_ok=True)
         self._digests: dict[Path, hashlib._Hash] = {}  # of what has come of each upload that is under way
 
@@ -41,7 +42,7 @@ class Assets:
         size = partial.stat().st_size if partial.exists() else 0
         if len(data) and put.offset == size:
             if not size:
-                self._make_room(session.owner)
+                self._make_room(session.owner, put.total)
             self._append(partial, size, data)
             size += len(data)
         if size >= put.total:
@@ -84,9 +85,10 @@ class Assets:
             if not self._journal.asset_is_owned(whole.name):
                 whole.unlink()
 
-    def _make_room(self, owner: str) -> None:
+    def _make_room(self, owner: str, size: int) -> None:
         """For one more upload that no job uses yet. One under way is touched with each chunk, and so among the last."""
         partials = list(self._folder.glob(f".*.{_mark(owner)}.part"))
+        self._kept.check(owner, size + sum(path.stat().st_size for path in partials))
         whole = self._journal.assets_of(owner)
         if len(partials) + len(whole) < limits.SPARE_UPLOADS:
             return  # without a look at the jobs

@@ -10,6 +10,7 @@ from pathlib import Path
 from backend.service.assets import Assets
 from backend.service.background import Background, swept_at_next_start
 from backend.service.journal import Job, Journal
+from backend.service.kept import Kept
 from backend.service.orders import fit_of, photo_of
 from backend.service.states import is_final
 from shared.wire import limits
@@ -18,8 +19,9 @@ from shared.wire import limits
 class Ended:
     """The folder `jobs`, as far as nobody works in it any more. What the journal does not name is not kept."""
 
-    def __init__(self, data: Path, journal: Journal, assets: Assets, background: Background) -> None:
-        self._folder, self._journal, self._assets, self._background = data / "jobs", journal, assets, background
+    def __init__(self, data: Path, journal: Journal, assets: Assets, kept: Kept, background: Background) -> None:
+        self._folder, self._journal, self._assets = data / "jobs", journal, assets
+        self._kept, self._background = kept, background
 
     def make_room(self, coming: Job) -> None:
         """For one more job: of too many of its kind that have ended the oldest go, whichever ended last.
@@ -57,6 +59,7 @@ class Ended:
                 shutil.rmtree(folder)
 
     def _remove(self, job: str) -> None:
+        self._kept.forget(job)
         folder, aside = self._folder / job, self._folder / f".{job}.forgotten"
         if folder.exists():
             os.rename(folder, aside)

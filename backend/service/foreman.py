@@ -8,6 +8,7 @@ from pathlib import Path
 
 from backend.service.crash_points import crash_point
 from backend.service.journal import Job, Journal
+from backend.service.kept import Kept
 from backend.service.ledger import Ledger, Step
 from backend.service.library import Library
 from backend.service.orders import work_order
@@ -38,10 +39,17 @@ class Foreman:
     """Owner of the running register and build jobs."""
 
     def __init__(
-        self, journal: Journal, ledger: Ledger, pool: Pool, library: Library, data: Path, now: Callable[[], float]
+        self,
+        journal: Journal,
+        ledger: Ledger,
+        pool: Pool,
+        library: Library,
+        kept: Kept,
+        data: Path,
+        now: Callable[[], float],
     ) -> None:
         self._journal, self._ledger, self._pool, self._library = journal, ledger, pool, library
-        self._data, self._now = data, now
+        self._kept, self._data, self._now = kept, data, now
         self._running: dict[str, _Running] = {}
         self._turns = Turns()
 
@@ -82,7 +90,11 @@ class Foreman:
         self._running[job.id] = _Running(worker, self._now(), self._now())
         folder = self._data / "jobs" / job.id
         try:
+            self._kept.check(job.owner)  # once more: many may have waited since it was accepted
             folder.mkdir(parents=True, exist_ok=True)
+        except WireError as error:
+            self._end(job.id, "failed", error.code, error.message, True)
+            return
         except OSError as error:
             self._end(job.id, "failed", "disk_full", f"Cannot make {folder}: {error.strerror}. Free some space.", True)
             return
@@ -182,6 +194,7 @@ class Foreman:
             job_id, state, deaths=deaths, error_code=code, error=error, retryable=retryable, message=message
         )
         self._running.pop(job_id).worker.busy = ""
+        self._kept.measure(job_id)
 
     def _of(self, worker: Worker, job_id: str) -> _Running | None:
         """The running job, if it is this worker's: what a worker says of a job that it lost is not heard."""

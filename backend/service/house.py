@@ -16,6 +16,7 @@ from backend.service.ended import Ended
 from backend.service.foreman import Foreman
 from backend.service.jobs import JobDesk
 from backend.service.journal import Journal
+from backend.service.kept import Kept
 from backend.service.ledger import Ledger, Step
 from backend.service.library import Library
 from backend.service.pool import Pool, Worker
@@ -67,12 +68,13 @@ class House:
         self._sessions = sessions
         self._replays = Replays(journal, sessions)
         self._ledger = Ledger(journal, self._replays.announce, now)
-        self._assets = Assets(data, journal)
+        self._kept = Kept(data, journal, background, sessions.is_local)
+        self._assets = Assets(data, journal, self._kept)
         self._library = Library(data, journal)
-        self._foreman = Foreman(journal, self._ledger, pool, self._library, data, now)
+        self._foreman = Foreman(journal, self._ledger, pool, self._library, self._kept, data, now)
         self._renders = Renders(journal, self._ledger, Poses(data))
         self.relay = Relay(frames, sessions, pool, self._renders, self._library, background, data)
-        self._ended = Ended(data, journal, self._assets, background)
+        self._ended = Ended(data, journal, self._assets, self._kept, background)
         self._jobs = JobDesk(
             data,
             journal,
@@ -84,6 +86,7 @@ class House:
             self._renders,
             self._ended,
             self._library,
+            self._kept,
         )
         self._avatars = AvatarDesk(journal, self._library, sessions, pool, background, self._reply, self._refuse, now)
         self._downloads = Downloads(data, journal, self._library, background, self._reply, self._refuse)
@@ -134,6 +137,7 @@ class House:
         self._assets.sweep()
         self._library.recover()
         self._ended.sweep()
+        self._kept.recover()
         self._foreman.recover()
         self._renders.recover()
 

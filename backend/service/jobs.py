@@ -11,6 +11,7 @@ from backend.service.assets import Assets
 from backend.service.ended import Ended
 from backend.service.foreman import Foreman
 from backend.service.journal import Job, Journal
+from backend.service.kept import Kept
 from backend.service.ledger import Ledger
 from backend.service.library import Library
 from backend.service.orders import content_hash, fit_of, packed
@@ -55,10 +56,11 @@ class JobDesk:
         renders: Renders,
         ended: Ended,
         library: Library,
+        kept: Kept,
     ) -> None:
         self._folder, self._journal, self._ledger = data / "jobs", journal, ledger
         self._foreman, self._relay, self._replays, self._assets = foreman, relay, replays, assets
-        self._renders, self._ended, self._library = renders, ended, library
+        self._renders, self._ended, self._library, self._kept = renders, ended, library, kept
 
     def submit(self, session: Session, envelope: Envelope) -> Message:
         """Register or build. The same again is answered with where it stands."""
@@ -69,6 +71,7 @@ class JobDesk:
             return JobIs(known.info)
         self._assets.path(session.owner, asked.photo)
         self._check_registration(session, asked.registration)
+        self._kept.check(session.owner)
         if asked.task == "build":
             self._library.check_room(session.owner)
         return self._accept(session, JobInfo(asked.job, asked.task, asked.name, START, time.time()), request)
@@ -124,6 +127,7 @@ class JobDesk:
             raise WireError("conflict", f"This job is {job.info.state} and cannot go on. Submit a new one.", "job")
         self._check_room(session)
         self._check_registration(session, fit_of(job))
+        self._kept.check(session.owner)
         if job.info.task == "build" and is_final(job.info.state):
             self._library.check_room(session.owner)
         changes = {"error_code": "", "error": "", "retryable": False, "message": ""}

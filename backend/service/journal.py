@@ -134,6 +134,10 @@ class Journal:
         """All of one owner, newest first."""
         return list(self._jobs("WHERE owner = ? ORDER BY place DESC", owner))
 
+    def job_ids(self, owner: str) -> list[str]:
+        """The same without a look at each."""
+        return [job for (job,) in self._db.execute("SELECT job FROM jobs WHERE owner = ?", (owner,))]
+
     def jobs_in(self, state: str) -> list[Job]:
         """All in this state, in the order of the queue."""
         return list(self._jobs("WHERE state = ? ORDER BY place", state))
@@ -206,6 +210,11 @@ class Journal:
         """The whole ones of one owner, newest first."""
         found = self._avatars("WHERE owner = ? AND whole", owner)
         return sorted(found, key=lambda avatar: avatar.info.created, reverse=True)
+
+    def avatar_sizes(self, owner: str) -> dict[str, int]:
+        """Bytes of each of one owner, those on their way among them."""
+        rows = self._db.execute("SELECT avatar, info FROM avatars WHERE owner = ?", (owner,))
+        return {avatar: json.loads(info)["size"] for avatar, info in rows}
 
     def all_avatars(self, whole: bool) -> list[OwnedAvatar]:
         """Everybody's."""

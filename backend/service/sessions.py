@@ -83,11 +83,15 @@ class Sessions:
         )
 
     def _begin(self, hello: Hello, owner: str, parcel: Parcel) -> Session:
-        local = self._keys.is_local(owner) or bool(self._token)
+        local = self.is_local(owner)
         self._make_room(owner, local)
         session = Session(hello.session, owner, local, parcel.routing, self._now())
         self._by_id[session.id] = session
         return session
+
+    def is_local(self, owner: str) -> bool:
+        """Whether that is the key of this computer's own user."""
+        return self._keys.is_local(owner) or bool(self._token)
 
     def _make_room(self, owner: str, local: bool) -> None:
         """For one more session of this owner. Others cannot keep the key of this computer out, nor one key another."""

@@ -15,7 +15,7 @@ CODES = {
     "not_allowed": "the key, the token or the ticket is not one that the server knows",
     "unknown_session": "say hello first: the server does not know who speaks",
     "superseded": "another connection took this session over; this one must stop",
-    "busy": "a limit of clients, jobs, avatars or workers is reached; the text says which, and what to do",
+    "busy": "a limit of clients, jobs, avatars, bytes or workers is reached; the text says which, and what to do",
     "not_local": "only a client on the server's own computer may ask for this",
     "unknown_job": "this owner has no such job",
     "unknown_avatar": "this owner has no such avatar",

@@ -70,6 +70,7 @@ CLIENTS = 16  # of one key, and the most that a status tells of all
 PLACES = 128  # for clients with other keys than this computer's own
 WAITING_JOBS = 64  # of one owner
 KEPT_AVATARS = 512  # of one owner; one more is refused, for none is ever deleted by itself
+KEPT_BYTES = KEPT_AVATARS * (128 << 20)  # avatars, jobs and photos of one owner: the most Gaussians are 120 MB each
 ENDED_JOBS = 128  # fits and builds of one owner that have ended
 ENDED_RENDERS = 64  # the same of renders, of which nothing else is kept
 WAITING_RENDERS = 8  # of one session

@@ -10,12 +10,14 @@ import pytest
 
 from backend.service.assets import Assets
 from backend.service.journal import Job, Journal
+from backend.service.kept import Kept
 from backend.service.orders import packed
 from backend.service.session import Session
 from shared.wire import calls, limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
 from shared.wire.messages import AssetPut, JobInfo, JobSubmit
+from tests.service.at_once import AtOnce
 
 
 def photo(number):
@@ -36,7 +38,7 @@ class Store:
 
     def restart(self):
         self.journal = Journal(self.data / "journal.sqlite")
-        self.assets = Assets(self.data, self.journal)
+        self.assets = Assets(self.data, self.journal, Kept(self.data, self.journal, AtOnce(), lambda owner: True))
         self.assets.sweep()
 
     def put(self, data, first=0, last=8, owner="ada"):

@@ -2,7 +2,6 @@
 
 import hashlib
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +10,7 @@ from backend.service.assets import Assets
 from backend.service.ended import Ended
 from backend.service.jobs import JobDesk
 from backend.service.journal import Job, Journal
+from backend.service.kept import Kept
 from backend.service.ledger import Ledger
 from backend.service.library import Library
 from backend.service.orders import packed
@@ -20,6 +20,7 @@ from shared.wire.calls import new_id
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
 from shared.wire.messages import AssetPut, JobInfo, JobResume, JobSubmit
+from tests.service.at_once import AtOnce
 
 LIMITS = {"build": "ENDED_JOBS", "register": "ENDED_JOBS", "render": "ENDED_RENDERS"}
 
@@ -35,13 +36,15 @@ class Archive:
 
     def restart(self):
         self.journal = Journal(self.data / "journal.sqlite")
-        self.assets = Assets(self.data, self.journal)
-        background = SimpleNamespace(run=lambda work, then, failed: then(work()))
-        self.ended = Ended(self.data, self.journal, self.assets, background)
+        self.kept = kept = Kept(self.data, self.journal, AtOnce(), lambda owner: owner == "local")
+        self.assets = Assets(self.data, self.journal, kept)
+        self.ended = Ended(self.data, self.journal, self.assets, kept, AtOnce())
         ledger = Ledger(self.journal, lambda owner, event: None, lambda: 0.0)
         self.library = library = Library(self.data, self.journal)
-        self.desk = JobDesk(self.data, self.journal, ledger, None, None, None, self.assets, None, self.ended, library)
+        rooms = (ledger, None, None, None, self.assets, None, self.ended, library, kept)
+        self.desk = JobDesk(self.data, self.journal, *rooms)
         self.ended.sweep()
+        kept.recover()
 
     def photo(self, owner="ada"):
         data = f"photo {next(self.count)}".encode()

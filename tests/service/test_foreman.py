@@ -8,12 +8,14 @@ import pytest
 
 from backend.service.foreman import Foreman
 from backend.service.journal import Job, Journal
+from backend.service.kept import Kept
 from backend.service.ledger import Ledger, Step
 from backend.service.orders import packed
 from backend.service.work import WorkDone, WorkFailed, WorkProgress
 from shared.wire import limits
 from shared.wire.calls import new_id
 from shared.wire.messages import JobInfo, JobSubmit
+from tests.service.at_once import AtOnce
 from tests.service.clock import FakeClock
 
 MOMENT_S = 0.01
@@ -36,6 +38,7 @@ class Site:
     def __init__(self, data):
         self.clock, self.journal, self.sent = FakeClock(), Journal(Path(":memory:")), []
         self.ledger = Ledger(self.journal, lambda owner, event: None, self.clock)
+        self.kept = Kept(data, self.journal, AtOnce(), lambda owner: False)
         self.hire()
         pool = SimpleNamespace(
             idle=lambda role: [] if self.worker.busy else [self.worker],
@@ -43,7 +46,7 @@ class Site:
             trouble=lambda role: "",
             send=lambda worker, message, buffers=None: self.sent.append(message.kind),
         )
-        self.foreman = Foreman(self.journal, self.ledger, pool, None, data, self.clock)
+        self.foreman = Foreman(self.journal, self.ledger, pool, None, self.kept, data, self.clock)
         asked = JobSubmit(new_id(), "build", "0" * 64)
         self.job = asked.job
         self.ledger.add(Job(JobInfo(self.job, "build", "", "queued", 1.0), "ada", "", packed(asked, {})))
