@@ -1,4 +1,7 @@
-"""What the mock answers to each message. It has one owner, forgets all at its end, and keeps files in memory."""
+"""What the mock answers to each message. It has one owner, forgets all at its end, and keeps files in memory.
+
+It has the limits that the disk of a server has: on uploads, on jobs that have ended, and on avatars.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import singledispatchmethod
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +23,9 @@ from ..wire.schema import Message
 from . import views
 from .jobs import Files, Job, PretendedJob, Tell
 from .streams import RenderJob, Stream
+from .uploads import Uploads
 
+AnyJob = TypeVar("AnyJob", PretendedJob, RenderJob)
 Answer = tuple[Message, Buffers]
 
 _MEMORY, _PER_AVATAR = 8 << 30, 120 << 20
@@ -31,7 +37,7 @@ class Desk:
     def __init__(self, version: str, pace: float, clients: Callable[[], int]) -> None:
         self._version, self._pace, self._clients = version, pace, clients
         self._began = time.monotonic()
-        self._assets: dict[str, bytearray] = {}
+        self._uploads = Uploads()
         self._jobs: dict[str, Job] = {}
         self._avatars: dict[str, m.AvatarInfo] = {}
         self._files: dict[str, Files] = {}
@@ -58,13 +64,8 @@ class Desk:
 
     @answer.register
     def _(self, message: m.AssetPut, buffers: Buffers, *_: object) -> Message:
-        held = self._assets.setdefault(message.sha256, bytearray())
-        if "data" in buffers and message.offset == len(held):
-            held += buffers["data"].tobytes()
-        if len(held) == message.total and hashlib.sha256(held).hexdigest() != message.sha256:
-            held.clear()
-            raise WireError("wrong_hash", "What came does not have the SHA-256 announced. Send it again.", "sha256")
-        return m.AssetHave(message.sha256, len(held))
+        data = buffers["data"].tobytes() if "data" in buffers else b""
+        return m.AssetHave(message.sha256, self._uploads.put(message, data, self._photos()))
 
     @answer.register
     def _(self, message: m.FilesList, *_: object) -> Message:
@@ -86,11 +87,10 @@ class Desk:
     def _(self, message: m.JobSubmit, buffers: Buffers, stream: Stream, tell: Tell) -> Message:
         known = self._jobs.get(message.job)
         if known is None:
-            photo = self._assets.get(message.photo, b"")
-            if hashlib.sha256(photo).hexdigest() != message.photo:
-                raise WireError("unknown_file", "Upload the photo first.", "photo")
-            known = self._jobs[message.job] = PretendedJob.new(message, bytes(photo), time.time())
-            known.change(tell)
+            photo = self._uploads.photo(message.photo)
+            if message.task == "build":
+                self._check_room()
+            known = self._accept(PretendedJob.new(message, photo, time.time()), tell)
         elif not isinstance(known, PretendedJob) or known.submit != message:
             raise WireError("conflict", "Another job has this id already.", "job")
         return m.JobIs(known.info)
@@ -100,9 +100,8 @@ class Desk:
         self._avatar(message.avatar)
         known = self._jobs.get(message.job)
         if known is None:
-            known = self._jobs[message.job] = RenderJob.new(message, buffers)
+            known = self._accept(RenderJob.new(message, buffers), tell)
             stream.jobs.append(known)
-            known.change(tell)
         elif not isinstance(known, RenderJob) or known.request != message:
             raise WireError("conflict", "Another job has this id already.", "job")
         return m.JobIs(known.info)
@@ -119,6 +118,8 @@ class Desk:
         if job.info.state not in ("queued", "running"):
             if not isinstance(job, PretendedJob):
                 raise WireError("conflict", "Ask for the frames that are missing with a new job.", "job")
+            if job.info.task == "build" and job.info.retryable:
+                self._check_room()
             job.resume(tell)
         return m.JobIs(job.info)
 
@@ -126,7 +127,7 @@ class Desk:
     def _(self, message: m.JobForget, *_: object) -> Message:
         if self._job(message.job).info.state not in m.FINAL_STATES:
             raise WireError("conflict", "The job is not done. Cancel it first.", "job")
-        del self._jobs[message.job]
+        self._forget(message.job)
         return m.Ok()
 
     @answer.register
@@ -201,6 +202,40 @@ class Desk:
             *(states.count("running"), states.count("queued"), opened, self._clients()),
             notes=("This is a mock: every photo becomes the same capsule person.",),
         )
+
+    def _accept(self, job: AnyJob, tell: Tell) -> AnyJob:
+        """A new one. Of those of its kind that have ended the newest stay, and fits from which a build starts."""
+        is_render = isinstance(job, RenderJob)
+        kind = [other for other in self._jobs.values() if isinstance(other, RenderJob) == is_render]
+        ended = [other.info.job for other in kind if other.info.state in m.FINAL_STATES]
+        self._jobs[job.info.job] = job
+        pretended = [other for other in self._jobs.values() if isinstance(other, PretendedJob)]
+        needed = {other.submit.registration for other in pretended if other.info.state not in m.FINAL_STATES}
+        for oldest in ended[: -(limits.ENDED_RENDERS if is_render else limits.ENDED_JOBS)]:
+            if oldest not in needed:
+                self._forget(oldest)
+        job.change(tell)
+        return job
+
+    def _forget(self, job_id: str) -> None:
+        """With its photo, and its files if they are not an avatar's."""
+        job = self._jobs.pop(job_id)
+        if job_id not in self._avatars:
+            self._files.pop(job_id, None)
+        if isinstance(job, PretendedJob) and job.submit.photo not in self._photos():
+            self._uploads.drop(job.submit.photo)
+
+    def _photos(self) -> set[str]:
+        """That jobs use."""
+        return {job.submit.photo for job in self._jobs.values() if isinstance(job, PretendedJob)}
+
+    def _check_room(self) -> None:
+        """For one more avatar, beside those that are being built."""
+        building = [job for job in self._jobs.values() if job.info.task == "build"]
+        unfinished = sum(job.info.state not in m.FINAL_STATES for job in building)
+        if len(self._avatars) + unfinished >= limits.KEPT_AVATARS:
+            words = f"You have {limits.KEPT_AVATARS} avatars, with those that are being made: delete one first."
+            raise WireError("busy", words, retryable=True)
 
     def _keep(self, job: PretendedJob) -> None:
         self._files[job.submit.job] = job.files
