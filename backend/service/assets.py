@@ -7,8 +7,10 @@ import os
 import time
 from pathlib import Path
 
+from backend.service.background import Background
 from backend.service.crash_points import crash_point
 from backend.service.disk import telling_disk_full
+from backend.service.downloads import Refuse, Reply
 from backend.service.journal import Journal
 from backend.service.kept import Kept
 from backend.service.orders import photo_of
@@ -19,25 +21,38 @@ from shared.wire.errors import WireError
 from shared.wire.messages import AssetHave, AssetPut
 from shared.wire.schema import Message
 
+_Waiting = list[tuple[Session, Envelope]]
+
 
 class Assets:
     """The folder `assets`. An owner sees only what it uploaded itself.
 
-    What no job of its owner uses takes bounded room: the oldest such upload goes when there are too many of them.
+    What no job of its owner uses takes bounded room: the oldest such upload goes when there are too many of them. When
+    all of one has come it is hashed, as far as it was not, and synced beside the loop: for 64 MiB that takes long.
     """
 
-    def __init__(self, data: Path, journal: Journal, kept: Kept) -> None:
+    def __init__(
+        self, data: Path, journal: Journal, kept: Kept, background: Background, reply: Reply, refuse: Refuse
+    ) -> None:
         self._folder, self._journal, self._kept = data / "assets", journal, kept
+        self._background, self._reply, self._refuse = background, reply, refuse
         self._folder.mkdir(exist_ok=True)
         self._digests: dict[Path, hashlib._Hash] = {}  # of what has come of each upload that is under way
+        self._checking: dict[Path, _Waiting] = {}  # uploads of which all has come, and who asked about each
 
-    def put(self, session: Session, envelope: Envelope) -> Message:
-        """Take a chunk. One at the wrong place is not written; the answer says where to go on."""
+    def put(self, session: Session, envelope: Envelope) -> Message | None:
+        """Take a chunk. One at the wrong place is not written; the answer says where to go on.
+
+        The last one, and whatever is asked until then, is answered when all was checked.
+        """
         put = envelope.message
         assert isinstance(put, AssetPut)
         if self._journal.has_asset(session.owner, put.sha256):
             return AssetHave(put.sha256, put.total)
         partial = self._partial(session.owner, put.sha256)
+        if partial in self._checking:
+            self._checking[partial].append((session, envelope))
+            return None
         data = envelope.buffers["data"].tobytes() if "data" in envelope.buffers else b""
         size = partial.stat().st_size if partial.exists() else 0
         if len(data) and put.offset == size:
@@ -45,9 +60,10 @@ class Assets:
                 self._make_room(session.owner, put.total)
             self._append(partial, size, data)
             size += len(data)
-        if size >= put.total:
-            self._finish(session.owner, put, partial)
-        return AssetHave(put.sha256, size)
+        if size < put.total:
+            return AssetHave(put.sha256, size)
+        self._check(partial, [(session, envelope)])
+        return None
 
     def _append(self, partial: Path, size: int, data: bytes) -> None:
         digest = self._digests.pop(partial, None) if size else hashlib.sha256()
@@ -98,21 +114,47 @@ class Assets:
         for oldest in spare[: max(0, len(spare) + 1 - limits.SPARE_UPLOADS)]:
             if oldest in partials:
                 self._digests.pop(oldest, None)
+                self._checking.pop(oldest, None)
                 oldest.unlink()
             else:
                 self.drop(owner, oldest.name)
 
-    def _finish(self, owner: str, put: AssetPut, partial: Path) -> None:
-        digest = self._digests.pop(partial, None) or hashlib.sha256(partial.read_bytes())
-        if digest.hexdigest() != put.sha256:
+    def _check(self, partial: Path, waiting: _Waiting) -> None:
+        self._checking[partial] = waiting
+        digest = self._digests.pop(partial, None)
+        self._background.run(
+            lambda: _synced(partial, digest),
+            lambda sha256: self._answer(partial, waiting, sha256),
+            lambda error: self._answer(partial, waiting, error),
+        )
+
+    def _answer(self, partial: Path, waiting: _Waiting, outcome: str | Exception) -> None:
+        try:
+            answer = self._finished(partial, waiting, outcome)
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            for session, envelope in waiting:
+                self._refuse(session, envelope, error)
+        else:
+            for session, envelope in waiting:
+                self._reply(session, envelope, answer, {})
+
+    def _finished(self, partial: Path, waiting: _Waiting, outcome: str | Exception) -> AssetHave:
+        session, envelope = waiting[0]
+        put = envelope.message
+        assert isinstance(put, AssetPut)
+        if self._checking.get(partial) is not waiting:
+            raise WireError("unknown_file", "This upload made room for newer ones. Upload it again.", "sha256", True)
+        del self._checking[partial]
+        if isinstance(outcome, Exception):
+            raise outcome
+        if outcome != put.sha256:
             partial.unlink()
             raise WireError("wrong_hash", "What came is not what was announced. Upload it again.", "sha256", True)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
         crash_point("assets:checked")
         os.replace(partial, self._folder / put.sha256)
         crash_point("assets:renamed")
-        self._journal.put_asset(owner, put.sha256)
+        self._journal.put_asset(session.owner, put.sha256)
+        return AssetHave(put.sha256, put.total)
 
     def _partial(self, owner: str, sha256: str) -> Path:
         return self._folder / f".{sha256}.{_mark(owner)}.part"
@@ -121,3 +163,10 @@ class Assets:
 def _mark(owner: str) -> str:
     """Stands for an owner in the name of a file."""
     return hashlib.sha256(owner.encode()).hexdigest()[:16]
+
+
+def _synced(partial: Path, digest: hashlib._Hash | None) -> str:
+    """Its SHA-256, once it is on the disk."""
+    with telling_disk_full(partial), partial.open("rb+") as file:
+        os.fsync(file.fileno())
+        return (digest or hashlib.sha256(file.read())).hexdigest()

@@ -69,7 +69,7 @@ class House:
         self._replays = Replays(journal, sessions)
         self._ledger = Ledger(journal, self._replays.announce, now)
         self._kept = Kept(data, journal, background, sessions.is_local)
-        self._assets = Assets(data, journal, self._kept)
+        self._assets = Assets(data, journal, self._kept, background, self._reply, self._refuse)
         self._library = Library(data, journal)
         self._foreman = Foreman(journal, self._ledger, pool, self._library, self._kept, data, now)
         self._renders = Renders(journal, self._ledger, Poses(data))
@@ -105,7 +105,7 @@ class House:
     def handlers(self, stop: Handler) -> Mapping[type[Message], Handler]:
         """Who answers what."""
         return {
-            m.AssetPut: self._assets.put,
+            m.AssetPut: later(self._assets.put),
             m.FilesList: later(self._downloads.list),
             m.FileGet: later(self._downloads.get),
             m.JobSubmit: self._jobs.submit,

@@ -1,4 +1,4 @@
-"""Work beside the loop that is done when it is asked for."""
+"""Work beside the loop that is done when it is asked for, or when the test says so."""
 
 
 class AtOnce:
@@ -11,3 +11,17 @@ class AtOnce:
             failed(error)
         else:
             then(done)
+
+
+class InTime(AtOnce):
+    """The same, but for `do`."""
+
+    def __init__(self):
+        self.waiting = []
+
+    def run(self, *task):
+        self.waiting.append(task)
+
+    def do(self):
+        while self.waiting:
+            super().run(*self.waiting.pop(0))

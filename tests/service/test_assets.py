@@ -1,5 +1,6 @@
 """Uploads as the service keeps them: how many, for how long, and over restarts."""
 
+import errno
 import hashlib
 import os
 import time
@@ -17,7 +18,7 @@ from shared.wire import calls, limits
 from shared.wire.codec import Envelope
 from shared.wire.errors import WireError
 from shared.wire.messages import AssetPut, JobInfo, JobSubmit
-from tests.service.at_once import AtOnce
+from tests.service.at_once import AtOnce, InTime
 
 
 def photo(number):
@@ -33,23 +34,30 @@ class Store:
     """The assets of a data folder, and how clients fill them."""
 
     def __init__(self, data):
-        self.data, self.age = data, 10_000
+        self.data, self.age, self.background, self.answers = data, 10_000, AtOnce(), []
         self.restart()
 
     def restart(self):
         self.journal = Journal(self.data / "journal.sqlite")
-        self.assets = Assets(self.data, self.journal, Kept(self.data, self.journal, AtOnce(), lambda owner: True))
+        kept = Kept(self.data, self.journal, AtOnce(), lambda owner: True)
+        self.assets = Assets(self.data, self.journal, kept, self.background, self.answer, self.answer)
         self.assets.sweep()
 
-    def put(self, data, first=0, last=8, owner="ada"):
-        """A part of an upload; later ones are younger. Returns how far it is now."""
+    def answer(self, session, envelope, outcome, *buffers):
+        """What is answered later, well or not."""
+        self.answers.append(outcome)
+
+    def put(self, data, first=0, last=8, owner="ada", name=""):
+        """A part of an upload; later ones are younger. Returns how far it is now, None where that is told later."""
         chunk = {"data": np.frombuffer(data[first:last], "u1")} if last > first else {}
-        put = AssetPut(name_of(data), len(data), first)
-        offset = self.assets.put(Session("s", owner, True, b"", 0.0), Envelope(put, chunk)).offset
+        put = AssetPut(name or name_of(data), len(data), first)
+        answer = self.assets.put(Session("s", owner, True, b"", 0.0), Envelope(put, chunk))
         self.age -= 1
         for path in self.data.glob(f"assets/*{name_of(data)}*"):
             os.utime(path, times=(time.time() - self.age,) * 2)
-        return offset
+        if answer is None and type(self.background) is AtOnce:
+            answer = self.answers.pop()
+        return answer and answer.offset
 
     def held(self, data, owner="ada"):
         """How much of an upload is there."""
@@ -143,3 +151,67 @@ def test_a_client_that_uploads_without_end_fills_no_disk(server):
         names = [calls.upload(client, photo(number)) for number in range(limits.SPARE_UPLOADS + 1)]
     kept = {path.name for path in (server.data / "assets").iterdir()}
     assert len(kept) == limits.SPARE_UPLOADS and kept < set(names) and names[-1] in kept
+
+
+@pytest.fixture
+def slow(store):
+    """What is done beside the loop waits for the test."""
+    store.background = InTime()
+    store.restart()
+    return store
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_upload_is_hashed_and_synced_beside_the_loop_and_answered_then(slow, monkeypatch, restarted):
+    """To hash 64 MiB of which a restart had made the digest unknown took 80 ms of the loop, and more to sync them."""
+    slow.put(photo(0), 0, 4)
+    if restarted:
+        slow.restart()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", None)
+        patch.setattr(Path, "read_bytes", None)
+        assert slow.put(photo(0), 4, 8) is slow.put(photo(0)) is slow.held(photo(0)) is None
+    assert not slow.answers
+    slow.background.do()
+    assert [answer.offset for answer in slow.answers] == [8, 8, 8] and slow.held(photo(0)) == 8
+    assert slow.assets.path("ada", name_of(photo(0))).read_bytes() == photo(0)
+
+
+def test_what_is_being_checked_is_not_written_to(slow):
+    slow.put(photo(0))
+    longer = photo(0) + b"more"
+    slow.put(longer, 8, 12, name=name_of(photo(0)))
+    slow.background.do()
+    assert slow.assets.path("ada", name_of(photo(0))).read_bytes() == photo(0)
+
+
+def test_whoever_asks_about_an_upload_with_another_hash_is_told_and_it_begins_anew(slow):
+    for _ in range(2):
+        slow.put(photo(0), name=name_of(photo(1)))
+    slow.background.do()
+    assert [answer.code for answer in slow.answers] == ["wrong_hash"] * 2
+    assert slow.held(photo(1)) == 0 and not list((slow.data / "assets").iterdir())
+
+
+def test_an_upload_that_makes_room_while_it_is_checked_is_not_taken_for_the_next_try(slow):
+    slow.put(photo(0))
+    for number in range(1, limits.SPARE_UPLOADS + 1):
+        slow.put(photo(number), 0, 4)
+    slow.put(photo(0), 0, 4)
+    slow.background.do()
+    assert [(answer.code, answer.retryable) for answer in slow.answers] == [("unknown_file", True)]
+    assert slow.held(photo(0)) == 4
+
+
+def test_15_an_upload_that_cannot_be_synced_is_refused_and_checked_again(slow, monkeypatch):
+    def full(file):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    slow.put(photo(0))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", full)
+        slow.background.do()
+    assert [(answer.code, answer.retryable) for answer in slow.answers] == [("disk_full", True)]
+    slow.held(photo(0))
+    slow.background.do()
+    assert slow.answers[1].offset == 8

@@ -37,7 +37,7 @@ class Archive:
     def restart(self):
         self.journal = Journal(self.data / "journal.sqlite")
         self.kept = kept = Kept(self.data, self.journal, AtOnce(), lambda owner: owner == "local")
-        self.assets = Assets(self.data, self.journal, kept)
+        self.assets = Assets(self.data, self.journal, kept, AtOnce(), lambda *_: None, None)
         self.ended = Ended(self.data, self.journal, self.assets, kept, AtOnce())
         ledger = Ledger(self.journal, lambda owner, event: None, lambda: 0.0)
         self.library = library = Library(self.data, self.journal)

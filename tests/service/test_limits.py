@@ -107,7 +107,7 @@ def test_what_is_parsed_of_a_folder_to_import(folder):
 
 @pytest.mark.limits("UPLOAD_KEPT_S")
 def test_how_long_an_unfinished_upload_is_kept(tmp_path):
-    assets = Assets(tmp_path, Journal(Path(":memory:")), None)
+    assets = Assets(tmp_path, Journal(Path(":memory:")), *[None] * 4)
     for age, kept in ((limits.UPLOAD_KEPT_S - 60, True), (limits.UPLOAD_KEPT_S + 1, False)):
         partial = tmp_path / "assets" / f".{hashlib.sha256().hexdigest()}.x.part"
         partial.touch()
