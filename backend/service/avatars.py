@@ -48,6 +48,15 @@ class _Import:
     worker: Worker | None = None  # none is ready yet
 
 
+@dataclass
+class _Opening:
+    """An avatar, or an import, that a worker was told to open."""
+
+    worker: Worker
+    until: float
+    unwanted: bool = False  # it is to be closed once it is open
+
+
 class AvatarDesk:
     """Answers for avatars."""
 
@@ -67,7 +76,7 @@ class AvatarDesk:
         self._imports: dict[str, _Import] = {}
         self._late: list[str] = []  # folders whose copying nobody waits for any more, and which has not ended
         self._wanted: dict[str, None] = {}  # to be opened, in this order
-        self._opening: dict[str, tuple[Worker, float]] = {}  # who opens it, and until when
+        self._opening: dict[str, _Opening] = {}
 
     def list(self, session: Session, envelope: Envelope) -> Message:
         """Newest first."""
@@ -80,6 +89,8 @@ class AvatarDesk:
         asked = envelope.message
         assert isinstance(asked, AvatarOpen)
         info = self._library.owned(session.owner, asked.avatar).info
+        if asked.avatar in self._opening:
+            self._opening[asked.avatar].unwanted = False
         self._wanted[asked.avatar] = None
         self._open_wanted()
         return AvatarIs(self._with_open(info))
@@ -89,16 +100,16 @@ class AvatarDesk:
         for worker in self._pool.ready("render")[:1]:
             missing = [avatar for avatar in self._wanted if avatar not in worker.memory.avatars]
             self._wanted = dict.fromkeys(missing)
-            if missing and all(opener is not worker for opener, _ in self._opening.values()):
+            if missing and all(opening.worker is not worker for opening in self._opening.values()):
                 del self._wanted[missing[0]]
                 self._let_open(worker, missing[0], self._library.folder(missing[0]))
 
     def _let_open(self, worker: Worker, avatar: str, folder: Path) -> None:
-        self._opening[avatar] = (worker, self._now() + limits.OPEN_S)
+        self._opening[avatar] = _Opening(worker, self._now() + limits.OPEN_S)
         self._pool.send(worker, WorkOpen(avatar, str(folder)))
 
     def close(self, session: Session, envelope: Envelope) -> Message:
-        """Let all workers forget it."""
+        """Let all workers forget it, who opens it just now as soon as it is open."""
         asked = envelope.message
         assert isinstance(asked, AvatarClose)
         info = self._library.owned(session.owner, asked.avatar).info
@@ -172,9 +183,9 @@ class AvatarDesk:
 
     def tick(self) -> None:
         """End what takes too long; unload what nobody used for long: a Blender left open over night needs no memory."""
-        for avatar, (worker, until) in list(self._opening.items()):
-            if self._now() > until and avatar in self._opening:  # its worker may just have gone with another
-                self._pool.give_up(worker, f"an avatar did not open within {limits.OPEN_S:.0f} s")
+        for avatar, opening in list(self._opening.items()):
+            if self._now() > opening.until and avatar in self._opening:  # its worker may just have gone with another
+                self._pool.give_up(opening.worker, f"an avatar did not open within {limits.OPEN_S:.0f} s")
         for avatar, found in list(self._imports.items()):
             if found.worker is None and self._now() > found.until:
                 self._give_up(avatar, found)
@@ -199,7 +210,8 @@ class AvatarDesk:
             if found.info is not None and found.worker is None:
                 self._look(avatar, found)
         for avatar in set(worker.memory.avatars) & self._opening.keys():
-            del self._opening[avatar]
+            if self._opening.pop(avatar).unwanted:
+                self._close(avatar)
         for avatar in set(worker.memory.avatars) & self._imports.keys():
             found = self._take(avatar)
             assert found.info is not None
@@ -216,7 +228,7 @@ class AvatarDesk:
 
     def lost(self, worker: Worker, reason: str) -> None:
         """A worker is gone: what it opened is not imported."""
-        for avatar in [avatar for avatar, (opener, _) in self._opening.items() if opener is worker]:
+        for avatar in [avatar for avatar, opening in self._opening.items() if opening.worker is worker]:
             words = f"The worker was lost over this folder ({reason}). Try again, or build the avatar anew."
             self.refused(WorkRefused(avatar, "worker_died", words))
 
@@ -232,6 +244,8 @@ class AvatarDesk:
 
     def _close(self, avatar: str) -> None:
         self._wanted.pop(avatar, None)
+        if avatar in self._opening:
+            self._opening[avatar].unwanted = True
         for worker in self._pool.workers("render"):
             if avatar in worker.memory.avatars:
                 self._pool.send(worker, WorkClose(avatar))

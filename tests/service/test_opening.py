@@ -86,3 +86,35 @@ def test_a_worker_is_told_once_to_close_what_it_has_open(shop):
     shop.done(second)
     shop.ask(AvatarOpen(first))
     assert shop.told() == [(WorkOpen, first)]
+
+
+def test_what_is_closed_while_it_opens_is_closed_once_it_is_open(shop):
+    first, second = new_id(), new_id()
+    shop.ask(AvatarOpen(first))
+    shop.ask(AvatarOpen(second))
+    for _ in range(2):
+        assert not shop.ask(AvatarClose(first)).open
+    assert shop.told() == [(WorkOpen, first)]
+    shop.done(first)
+    assert shop.told() == [(WorkClose, first), (WorkOpen, second)] and first not in shop.worker.memory.avatars
+    shop.done(second)
+    assert not shop.told()
+
+
+def test_what_is_wanted_again_before_it_is_open_stays_open(shop):
+    avatar = new_id()
+    shop.ask(AvatarOpen(avatar))
+    shop.ask(AvatarClose(avatar))
+    shop.ask(AvatarOpen(avatar))
+    shop.done(avatar)
+    assert shop.told() == [(WorkOpen, avatar)] and shop.worker.memory.avatars == (avatar,)
+
+
+def test_what_was_closed_and_could_not_be_opened_is_opened_when_it_is_asked_for_again(shop):
+    avatar = new_id()
+    shop.ask(AvatarOpen(avatar))
+    shop.ask(AvatarClose(avatar))
+    shop.desk.refused(WorkRefused(avatar, "bad_avatar", "It is none."))
+    shop.ask(AvatarOpen(avatar))
+    shop.done(avatar)
+    assert shop.told() == [(WorkOpen, avatar)] * 2
