@@ -8,10 +8,11 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
-from backend.service import avatars
+from backend.service import avatars, served_time
 from backend.service.server import Server, ServeSettings
 from shared.wire import limits
 from shared.wire.calls import connect, new_id, upload
@@ -160,7 +161,13 @@ def on_a_drive_that_hangs(copied):
     return hanging
 
 
+def on_a_clock_that_jumps(seconds):
+    """One on which as much time has passed as the file `seconds` says, beside what really has."""
+    return SimpleNamespace(monotonic=lambda: time.monotonic() + (float(seconds.read_text()) if seconds.exists() else 0))
+
+
 if __name__ == "__main__":
+    served_time.time = on_a_clock_that_jumps(Path(sys.argv[1]) / "hung")
     avatars.copied = on_a_drive_that_hangs(avatars.copied)
     for name, value in json.loads(os.environ.get("LIMITS", "{}")).items():  # shorter ones, so that nobody waits
         assert hasattr(limits, name)

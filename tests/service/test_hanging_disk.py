@@ -1,8 +1,6 @@
 """Row 41: the server's own drive hangs, and answers again after longer than anybody may be silent."""
 
-import json
 import os
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -12,9 +10,6 @@ from shared.wire import limits
 from shared.wire.messages import AvatarList, JobLog, RenderCredit
 from tests.service.clock import FakeClock
 from tests.service.serving import PATIENCE_S, motion, render_frames, serving, state_of, submit, until, until_state
-
-HANGS_S = 5.0
-SHORT = {"WORKER_SILENCE_S": 3, "STAGE_SILENCE_S": 3, "VANISHED_LIVE_S": 2, "VANISHED_STATE_S": 4}
 
 
 @pytest.mark.limits("TURN_S")
@@ -31,24 +26,24 @@ def test_a_turn_counts_as_long_as_it_took_and_no_longer_than_its_limit(monkeypat
 
 
 def test_41_a_drive_that_hangs_ends_no_session_no_worker_and_no_job(tmp_path):
-    with serving(tmp_path, LIMITS=json.dumps(SHORT)) as server, server.connect() as client:
+    """By the server's clock for an hour, so that nobody waits here and no limit is met by a hair."""
+    with serving(tmp_path) as server, server.connect() as client:
         avatar = submit(client)
         until_state(client, avatar, "finished")
-        job, request = submit(client, steps=60, size=100), render_frames(avatar)
+        job, request = submit(client, steps=30, size=100), render_frames(avatar)
         client.call(request, motion(5))
         until(lambda: state_of(client, job).stage == "training")
         log = tmp_path / "jobs" / avatar / "log.txt"
         log.unlink()
         os.mkfifo(log)
         asked = client.send(JobLog(avatar), timeout=PATIENCE_S)
-        time.sleep(HANGS_S)
-        assert client.state == "ready" and not asked.done()
+        (tmp_path / "hung").write_text("3600")
         log.write_bytes(b"")
         until(lambda: asked.done() and client.state == "ready")
-        time.sleep(0.3)  # turns of the loop
+        until_state(client, job, "finished")
         assert state_of(client, request.job).state == "queued"
         client.post(RenderCredit(5))
-        until_state(client, job, "finished")
+        until_state(client, request.job, "running", "finished")
         assert "lost" not in (tmp_path / "logs" / "server.log").read_text()
 
 
@@ -60,7 +55,7 @@ def test_41_clients_are_told_of_it_and_come_back_by_themselves(tmp_path):
         log.unlink()
         os.mkfifo(log)
         asked = client.send(JobLog(avatar), timeout=PATIENCE_S)
-        assert asked.exception(limits.PING_S * limits.PINGS_MISSED + 3).code == "lost"
+        assert asked.exception(PATIENCE_S).code == "lost"
         log.write_bytes(b"")
         until(lambda: client.state == "ready")
         assert client.call(AvatarList()).message.avatars[0].avatar == avatar
