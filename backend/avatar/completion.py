@@ -10,6 +10,7 @@ eyes are completed round their axis; what lies inside the mouth has colours of i
 from __future__ import annotations
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from backend.avatar.anatomy import Anatomy
 from backend.avatar.blend import blended
@@ -17,7 +18,7 @@ from backend.avatar.eyes_and_mouth import fill_eye, paint_mouth
 from backend.avatar.lending import PLAINLY, Limb, Pose, borrow, carry_round, symmetry_offers
 from backend.avatar.limbs import LIMB_NAMES, mirrored
 from backend.avatar.projection import Evidence
-from backend.avatar.recurring import recurring, skin_like
+from backend.avatar.recurring import met_among, recurring, skin_like
 from backend.avatar.strands import hair_colors, is_hair
 from shared.skeleton import JOINT_INDEX
 
@@ -27,6 +28,8 @@ BARELY_SEEN = 0.1
 """Share of a clothed limb that must be seen for it to lend: less is mostly the edge of something else."""
 FEW = 50
 """Fewer hair texels than this are not trusted to colour a scalp."""
+LOCK = 0.15
+"""Metres from hair that falls over the trunk within which what looks like it may be hair, too."""
 GROWS_FROM = {
     "neck": "trunk",
     **{f"{side}_upper_arm": "trunk" for side in ("left", "right")},
@@ -65,7 +68,8 @@ def lenders(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
         if not limb.is_bare:
             enough = len(own) > BARELY_SEEN * limb.members.sum()
             lender[own] = enough & recurring(anatomy.position[own], evidence.color[own], limb.bone)
-    return lender & ~_neckline(evidence, anatomy, lender) & ~_dark_hair(evidence, anatomy, lender)
+    others = _neckline(evidence, anatomy, lender) | _dark_hair(evidence, anatomy, lender)
+    return lender & ~others & ~_lock_ends(evidence, anatomy, lender)
 
 
 def _neckline(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.ndarray:
@@ -73,6 +77,22 @@ def _neckline(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.nd
     trunk = lender & (anatomy.limb == LIMB_NAMES.index("trunk"))
     bare = trunk & skin_like(evidence.color, evidence.color[lender & anatomy.face])
     return bare & (bare.sum() < 0.5 * trunk.sum())
+
+
+def _lock_ends(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.ndarray:
+    """What on a trunk goes on from hair that falls there, looks like it and is met nowhere else there, [M] bool.
+
+    The hair mask may end before a lock does.
+    """
+    trunk = np.flatnonzero(lender & (anatomy.limb == LIMB_NAMES.index("trunk")))
+    hair = evidence.hair & evidence.visible
+    fallen = hair & (anatomy.limb == LIMB_NAMES.index("trunk"))
+    ends = np.zeros_like(lender)
+    if fallen.sum() > FEW and len(trunk):
+        color = evidence.color[trunk]
+        near = cKDTree(anatomy.position[fallen]).query(anatomy.position[trunk])[0] < LOCK
+        ends[trunk] = near & met_among(color, evidence.color[hair]) & ~met_among(color, color[~near])
+    return ends
 
 
 def _dark_hair(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.ndarray:

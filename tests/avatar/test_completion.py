@@ -230,6 +230,22 @@ def test_a_chest_has_what_the_photo_shows_past_an_arms_outline(front, parts):
     assert not shown_past_arms(front, parts, past).any()  # nothing stands before the chest
 
 
+@pytest.mark.parametrize(("worn_below", "lends"), [(False, False), (True, True)])
+def test_the_end_of_a_lock_that_the_hair_mask_missed_lends_nothing_unless_it_is_worn(
+    front, parts, pose, worn_below, lends
+):
+    hair, brown = chest(parts) & front.known, np.array([0.15, 0.08, 0.04])
+    height, side = parts.position[:, 1], np.abs(parts.position[:, 0] - pose.middle)
+    lock = hair & (side < 0.12)
+    mask = lock & (height > np.median(height[lock]))
+    trunk = front.known & (parts.limb == LIMB_NAMES.index("trunk"))
+    below = trunk & (height < height[mask].min() - 0.2)
+    color = np.where((lock | (below & worn_below))[:, None], brown, front.color)
+    told = lenders(replace(front, color=color, hair=mask), parts, pose)
+    end = lock & ~mask & (front.facing > 0.6) & (height > height[mask].min() - 0.1)
+    assert end.sum() > 100 and (told[end].mean() > 0.5) == lends
+
+
 def test_an_open_collar_is_closed_behind(front, parts, pose):
     """A patch of the face's skin over the middle of the chest."""
     collar = chest(parts) & (np.abs(parts.position[:, 0]) < 0.03) & front.known
