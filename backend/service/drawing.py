@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from pathlib import Path
 
 from backend.service.framing import pixel_kind, slot_bytes
 from backend.service.streams import Shot, Stream, Take
 from backend.service.work import WorkRender
-from shared.wire.codec import Buffers, Envelope
+from shared.wire.codec import Buffers, Envelope, fresh_id
 from shared.wire.messages import RenderFrames, RenderLive
 
 
@@ -23,7 +22,7 @@ def aimed(stream: Stream, source: Envelope | Take) -> Shot | None:
     slot = stream.slots.take(slot_bytes(asked))
     if slot is None:
         return None
-    request = str(uuid.uuid4())
+    request = fresh_id()
     if isinstance(source, Take):
         return Shot(stream, stream.epoch, request, asked, slot, take=source, row=source.next)
     return Shot(stream, stream.epoch, request, asked, slot, live=source)

@@ -8,6 +8,7 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from types import MappingProxyType
 from typing import Any
 
@@ -24,12 +25,19 @@ Buffers = Mapping[str, np.ndarray]
 DType = np.dtype[Any]
 DTYPES: dict[str, DType] = {name: np.dtype("<" + name) for name in ("u1", "u2", "f2", "f4")}
 PACKED_FROM = 16 * 1024
-"""Bytes; smaller buffers are not worth packing."""
+"""Bytes; smaller buffers are not worth packing, and are copied."""
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.S)
 """The last quote may be missing: else each quote of a text without end would be tried as its beginning."""
 _BRACKET = re.compile(rb"[][{}]")
+
+_PROCESS, _NUMBERS = str(uuid.uuid4())[:-12], count()
+
+
+def fresh_id() -> str:
+    """For messages. Only what tells processes apart is random: asking the system for each id costs too much a frame."""
+    return f"{_PROCESS}{next(_NUMBERS):012x}"
 
 
 @dataclass(frozen=True)
@@ -38,13 +46,13 @@ class Envelope:
 
     message: Message
     buffers: Buffers = field(default_factory=dict)
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str = field(default_factory=fresh_id)
     re: str = ""  # id of the message that this one answers
     session: str = ""
 
 
 def encode(envelope: Envelope, pack: bool = False, places: Mapping[str, Place] = MappingProxyType({})) -> list[Part]:
-    """Parts for `send_multipart`; buffers are views of the arrays, which must not change before they are sent.
+    """Parts for `send_multipart`; large buffers are views of the arrays, which must not change before they are sent.
 
     `pack` compresses large buffers, for a peer that announced `compression.FEATURES`. Buffers in `places` lie there,
     for a peer that has proven to be able to read them, and are not part of the message.
@@ -79,8 +87,10 @@ def _described(name: str, array: np.ndarray, pack: bool, place: Place | None) ->
     entry = {"name": name, "dtype": _NAMES[array.dtype], "shape": list(array.shape), "nbytes": array.nbytes}
     if place is not None:
         return {**entry, "coding": FEATURE, "ring": place.ring, "offset": place.offset}, b""
+    if array.nbytes < PACKED_FROM:
+        return entry, array.tobytes()  # takes less time than a view
     part = np.ascontiguousarray(array).reshape(-1).view("u1").data
-    if not pack or array.nbytes < PACKED_FROM:
+    if not pack:
         return entry, part
     return {**entry, "coding": "zstd"}, compression.pack(part)
 
@@ -159,7 +169,7 @@ def _finite(text: str) -> float:
 
 
 _READER = json.JSONDecoder(object_pairs_hook=_object, parse_float=_finite, parse_constant=_finite)
-_WRITER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+_WRITER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False)
 """Made once: `json.loads` and `json.dumps` make one for each text."""
 
 
@@ -201,17 +211,25 @@ def _layout(name: str, entry: dict[str, Any], wanted: Buffer, sizes: dict[str, i
     dtype, shape, nbytes = entry.get("dtype"), entry.get("shape"), entry.get("nbytes")
     if not isinstance(dtype, str) or dtype not in wanted.dtypes.split("|"):
         raise WireError("malformed", f"{name} must be of type {wanted.dtypes}.", name)
-    if not isinstance(shape, list) or not all(type(size) is int and 0 <= size <= limits.SHAPE_SIZE for size in shape):
+    if not isinstance(shape, list):
         raise WireError("malformed", f"{name} has no proper shape.", name)
-    fits = len(shape) == len(wanted.shape) and all(
-        size == (sizes.setdefault(letter, size) if isinstance(letter, str) else letter)
-        for size, letter in zip(shape, wanted.shape, strict=True)
-    )
-    if not fits:
+    for size in shape:
+        if type(size) is not int or not 0 <= size <= limits.SHAPE_SIZE:
+            raise WireError("malformed", f"{name} has no proper shape.", name)
+    if not _fits(shape, wanted, sizes):
         raise WireError("malformed", f"{name} has the shape {shape[:8]}; it must be {_told(wanted, sizes)}.", name)
     if type(nbytes) is not int or nbytes != math.prod(shape) * DTYPES[dtype].itemsize:
         raise WireError("malformed", f"{name} does not announce the bytes that its shape needs.", name)
     return DTYPES[dtype], shape, nbytes
+
+
+def _fits(shape: list[int], wanted: Buffer, sizes: dict[str, int]) -> bool:
+    if len(shape) != len(wanted.shape):
+        return False
+    for size, letter in zip(shape, wanted.shape, strict=True):
+        if size != (sizes.setdefault(letter, size) if isinstance(letter, str) else letter):
+            return False
+    return True
 
 
 def _told(wanted: Buffer, sizes: dict[str, int]) -> str:
@@ -221,15 +239,15 @@ def _told(wanted: Buffer, sizes: dict[str, int]) -> str:
 
 def _unpacked(name: str, entry: dict[str, Any], part: Part, nbytes: int, maps: Maps | None) -> Part:
     coding = entry.get("coding", "raw")
+    if coding == "raw" and len(part) == nbytes:
+        return part
     if coding == "zstd":
         return compression.unpack(part, nbytes)
     if coding == FEATURE and maps is not None:
         return maps.read(_place(name, entry), nbytes)
     if coding != "raw":
         raise WireError("malformed", f"{name} is packed in a way that this side does not know.", name)
-    if len(part) != nbytes:
-        raise WireError("malformed", f"{name} should have {nbytes} bytes, {len(part)} came.", name)
-    return part
+    raise WireError("malformed", f"{name} should have {nbytes} bytes, {len(part)} came.", name)
 
 
 def _place(name: str, entry: dict[str, Any]) -> Place:

@@ -162,20 +162,19 @@ def _readers(cls: Any) -> dict[str, tuple[Reader, bool]]:
 
 def _reader(kind: Any) -> Reader:
     if get_origin(kind) is Annotated:
-        base, *checks = get_args(kind)
-        return _checked(_reader(base), [check.check for check in checks])
+        base, limit = get_args(kind)
+        return _checked(_reader(base), limit.check)
     if get_origin(kind) is tuple:
         return _list(_reader(get_args(kind)[0]))
     if is_dataclass(kind):
         return partial(from_json, kind)
-    return _text if kind is str else partial(_read, kind)
+    return {str: _text, float: _number}.get(kind) or partial(_read, kind)
 
 
-def _checked(read: Reader, checks: Sequence[Callable[[Any, str], None]]) -> Reader:
+def _checked(read: Reader, check: Callable[[Any, str], None]) -> Reader:
     def checked(value: Any, where: str) -> Any:
         value = read(value, where)
-        for check in checks:
-            check(value, where)
+        check(value, where)
         return value
 
     return checked
@@ -197,11 +196,16 @@ def _list(read: Reader) -> Reader:
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:
-    if kind is float and type(value) is int and abs(value) < _LARGEST:
-        value = float(value)
     if type(value) is not kind:
         raise WireError("malformed", f"{where} must be of type {kind.__name__}.", where)
-    if kind is float and not math.isfinite(value):
+    return value
+
+
+def _number(value: Any, where: str) -> float:
+    if type(value) is int and abs(value) < _LARGEST:
+        value = float(value)
+    value = _read(float, value, where)
+    if not math.isfinite(value):
         raise WireError("malformed", f"{where} is not a finite number.", where)
     return value
 
