@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket as tcp
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 
 import zmq
@@ -15,7 +15,7 @@ from backend.service.post import Post
 from shared.errors import VivantError
 from shared.wire import limits
 from shared.wire.connection import LOOPBACK
-from shared.wire.sockets import CONTROL, FRAMES, Channel, address, bind, server_socket
+from shared.wire.sockets import CONTROL, FRAMES, READABLE, Channel, address, bind, server_socket
 
 CHANNELS = (CONTROL, FRAMES)
 
@@ -35,17 +35,17 @@ class Doors:
         self.control_port = _bound(self.control.socket, host, port)
         self.frames_port = _bound(self.frames.socket, host, port + 1 if port else 0)
 
-    def watch(self, connections: Connections) -> None:
+    def watch(self, ready: Container[object], connections: Connections) -> None:
         """Tell who came and went since this was done last, and cut who shall not stay."""
-        for came, connection in self._changes():
+        for came, connection in self._changes(ready):
             (connections.accept if came else connections.end)(connection)
         connections.caught_up()
         for surplus in connections.surplus():
             _cut(surplus)
 
-    def _changes(self) -> Iterator[tuple[bool, Connection]]:
+    def _changes(self, ready: Container[object]) -> Iterator[tuple[bool, Connection]]:
         for channel, monitor in zip(CHANNELS, self.monitors, strict=True):
-            while int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+            while monitor in ready and int(monitor.get(zmq.EVENTS)) & READABLE:
                 said = recv_monitor_message(monitor)
                 yield said["event"] == zmq.EVENT_ACCEPTED, (channel.name, said["value"])
 

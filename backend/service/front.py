@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 
 from backend.service.disk import FULL, disk_full
@@ -58,12 +59,11 @@ class Front:
 
     def _read(self, post: Post, at_most: int, handle: Callable[[Parcel, Envelope], Message | None]) -> None:
         until = time.monotonic() + limits.READ_S
-        for _ in range(at_most):
-            parcel = post.receive() if time.monotonic() < until else None
-            if parcel is None:
-                return
+        for parcel in islice(post.parcels(), at_most):
             if not self._sessions.ignores(parcel.routing):
                 self._answer(post, parcel, handle)
+            if time.monotonic() > until:
+                return
 
     def _answer(self, post: Post, parcel: Parcel, handle: Callable[[Parcel, Envelope], Message | None]) -> None:
         try:

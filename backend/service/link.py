@@ -18,6 +18,7 @@ from backend.service.work import WorkCancel, WorkJob, WorkPing, WorkPong, WorkSt
 from shared.wire.codec import Buffers, Envelope, decode, encode
 from shared.wire.limits import WORKER_LOOK_S
 from shared.wire.schema import Message
+from shared.wire.sockets import READABLE
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class Link:
 
     def _take_in(self) -> None:
         """All that has come. The descriptor tells of it once, and any use of the socket takes that sign away."""
-        while int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+        while int(self._socket.get(zmq.EVENTS)) & READABLE:
             self._hear(decode(unbundled(self._socket.recv(copy=False).buffer)))
 
     def _hear(self, envelope: Envelope) -> None:

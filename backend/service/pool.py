@@ -98,7 +98,7 @@ class Pool:
 
     def receive(self) -> Iterator[tuple[Worker, list[Part]]]:
         """What workers sent; who is not one of ours is not read."""
-        while parcel := self._post.receive():
+        for parcel in self._post.parcels():
             worker = next((one for one in self.workers() if one.identity == parcel.routing), None)
             if worker is not None and worker.public == parcel.user:
                 worker.heard = self._now()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 import zmq
 
 from shared.wire.codec import Envelope, Part, encode
-from shared.wire.sockets import receive, send
+from shared.wire.sockets import READABLE, receive, send
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,13 @@ class Post:
 
     def __init__(self, socket: zmq.Socket) -> None:
         self.socket = socket
+
+    def parcels(self) -> Iterator[Parcel]:
+        """The messages that are waiting. To ask whether one more is takes less time than to try to receive it."""
+        parcel = self.receive()
+        while parcel is not None:
+            yield parcel
+            parcel = self.receive() if int(self.socket.get(zmq.EVENTS)) & READABLE else None
 
     def receive(self) -> Parcel | None:
         """The next message, if one is waiting."""

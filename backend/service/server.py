@@ -42,7 +42,7 @@ from shared.wire.connection import LOOPBACK, Connection, connection_file, save_c
 from shared.wire.errors import WireError
 from shared.wire.messages import Ok
 from shared.wire.schema import Message
-from shared.wire.sockets import CONTROL, ZAP_DOMAIN, bind, new_context, server_socket
+from shared.wire.sockets import CONTROL, READABLE, ZAP_DOMAIN, bind, new_context, server_socket
 
 WORKER = (sys.executable, "-m", "backend.service.worker")
 WORK_DOMAIN = b"vivant-work"
@@ -174,9 +174,9 @@ class Server:
 
     def _read(self, ready: Container[object]) -> None:
         """Only where something came: to ask in vain takes as long as to read."""
-        self._doors.watch(self._sessions.connections)
+        self._doors.watch(ready, self._sessions.connections)
         if self._gate.socket in ready:
-            while self._gate.socket.get(zmq.EVENTS) & zmq.POLLIN:
+            while self._gate.socket.get(zmq.EVENTS) & READABLE:
                 self._gate.answer()
         if self._doors.control.socket in ready:
             self._front.read_control(limits.MESSAGES_AT_ONCE)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from types import TracebackType
 
 import numpy as np
@@ -190,12 +190,11 @@ class Client:
             link.close(farewell=self._waker.stopped)
 
     def _taken(self) -> Iterator[_Request]:
-        with contextlib.suppress(Empty):
-            while True:
-                request = self._requests.get_nowait()
-                if request.answer is not None:
-                    self._waiting[request.id] = request
-                yield request
+        while not self._requests.empty():
+            request = self._requests.get_nowait()
+            if request.answer is not None:
+                self._waiting[request.id] = request
+            yield request
 
     def _receive(self, came: Envelope | WireError) -> None:
         answer = self._waiting.pop(came.re, _NOBODY).answer

@@ -19,7 +19,7 @@ from .connection import Connection
 from .errors import WireError
 from .mapped import FEATURE, Maps
 from .messages import Bye, Error, FrameCopied, Hello, Join, Ping, Welcome
-from .sockets import CONTROL, FRAMES, client_socket, connect, receive, send
+from .sockets import CONTROL, FRAMES, READABLE, WRITABLE, client_socket, connect, receive, send
 
 _WATCHED = zmq.EVENT_CONNECTED | zmq.EVENT_CLOSED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
@@ -99,14 +99,14 @@ class Link:
     def turn(self, seconds: float) -> list[Envelope | WireError]:
         """Send what waits, then what came within `seconds`; an error stands for a message that cannot be read."""
         self._flush()
-        self._poller.modify(self._control, zmq.POLLIN | (zmq.POLLOUT if self._unsent else 0))
+        self._poller.modify(self._control, READABLE | (WRITABLE if self._unsent else 0))
         ready = self._poll(seconds)
         if any(monitor in ready for monitor in self._monitors):
             # What was sent before the connection broke comes first.
             self._control.poll(round(1000 * limits.LAST_WORDS_S))
             ready = self._poll(0)
-        came = [_receive(self._control)] if ready.get(self._control, 0) & zmq.POLLIN else []
-        if ready.get(self._frames, 0) & zmq.POLLIN:
+        came = [_receive(self._control)] if ready.get(self._control, 0) & READABLE else []
+        if ready.get(self._frames, 0) & READABLE:
             came.append(self._receive_frame())
         if came:
             self._heard, self._pinged = time.monotonic(), None

@@ -30,7 +30,9 @@ class Channel:
     io_thread: int  # bit of the context's thread that encrypts for it
 
 
+READABLE, WRITABLE = int(zmq.POLLIN), int(zmq.POLLOUT)
 _AND_MORE = int(zmq.NOBLOCK | zmq.SNDMORE)
+"""Plain numbers, for Python takes long to put flags of an enumeration together."""
 _PARTS_KEPT = 1 + 2 + limits.MAX_BUFFERS + 1
 """Routing id, magic, header, buffers, and one that shows that there are too many: the others are let go at once."""
 

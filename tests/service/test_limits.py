@@ -183,11 +183,8 @@ def test_peers_whose_nonsense_is_counted(sessions):
 @pytest.mark.limits("MESSAGES_AT_ONCE")
 @pytest.mark.parametrize("more", [0, 1])
 def test_messages_that_are_read_in_one_turn(sessions, more):
-    waiting = [None] * (limits.MESSAGES_AT_ONCE + more)
-    post = SimpleNamespace(
-        receive=lambda: waiting.pop() or SimpleNamespace(routing=b"x", parts=[]) if waiting else None,
-        send=lambda *_: None,
-    )
+    waiting = [SimpleNamespace(routing=b"x", parts=[])] * (limits.MESSAGES_AT_ONCE + more)
+    post = SimpleNamespace(parcels=lambda: iter(waiting.pop, None), send=lambda *_: None)
     Front(post, post, sessions, {}).read_control(limits.MESSAGES_AT_ONCE)
     assert len(waiting) == more
 
@@ -198,7 +195,10 @@ def test_how_long_messages_are_read_in_one_turn(sessions, monkeypatch, past):
     clock, each = FakeClock(), limits.READ_S / 4
     monkeypatch.setattr("backend.service.front.time", SimpleNamespace(monotonic=clock))
     waiting = [SimpleNamespace(routing=b"x", parts=[])] * 9
-    post = SimpleNamespace(receive=waiting.pop, send=lambda *_: clock.pass_(each + past * each / 3 + 1e-6))
+    post = SimpleNamespace(
+        parcels=lambda: iter(waiting.pop, None),
+        send=lambda *_: clock.pass_(each + past * each / 3 + 1e-6),
+    )
     Front(post, post, sessions, {}).read_control(limits.MESSAGES_AT_ONCE)
     assert len(waiting) == (6 if past else 5)
 
@@ -457,7 +457,10 @@ def test_who_comes_as_soon_as_the_doors_are_open_again_is_known(monkeypatch):
         monkeypatch.setattr(doors_module, "_bind_again", opened_and_entered)
         doors, came = Doors(context, "127.0.0.1", 0, ""), []
         doors.hang_up()
-        doors.watch(SimpleNamespace(accept=came.append, end=came.remove, caught_up=lambda: None, surplus=lambda: []))
+        doors.watch(
+            doors.monitors,
+            SimpleNamespace(accept=came.append, end=came.remove, caught_up=lambda: None, surplus=lambda: []),
+        )
         assert [name for name, _ in came] == ["control", "frames"]
         doors.close(0)
 
