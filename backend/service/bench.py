@@ -177,12 +177,13 @@ def _live(client: Client, avatar: str, count: int, pace_s: float = 0.0) -> tuple
     idle, asked, last, consumed = [str(uuid.uuid4()) for _ in range(AHEAD)], dict[str, float](), -pace_s, 0
     arrived: list[float] = []
     latency: list[float] = []
+    posture = _posture()
     kept = {"rgba": np.empty_like(peers.pixels()[0]), "depth": np.empty_like(peers.pixels()[1])}
     while len(arrived) < WARM_UP + count:
         while idle and (now := time.perf_counter()) - last >= pace_s:
             view = idle.pop(0)
             asked[view] = last = now
-            ask_live(client, _request(view, len(arrived), avatar), _posture(), consumed)
+            ask_live(client, _request(view, len(arrived), avatar), posture, consumed)
             consumed = 0
         came = _next(client, last + pace_s if idle else None)
         frame = came.message if came is not None else None
