@@ -196,6 +196,7 @@ def _live(client: Client, avatar: str, count: int, pace_s: float = 0.0) -> tuple
             latency.append(arrived[-1] - asked.pop(frame.view))
             idle.append(frame.view)
         consumed += 1
+        del came, frame  # the next one can have its memory, as with the bare pair
     client.post(RenderCredit(consumed))
     return np.diff(arrived[WARM_UP - 1 :]).tolist(), latency[WARM_UP:]
 

@@ -183,8 +183,7 @@ class Client:
             while True:
                 for request in self._taken():
                     link.queue(request.parts)
-                for came in link.turn(_TURN_S):
-                    self._receive(came)
+                self._receive_all(link.turn(_TURN_S))
                 self._expire()
         finally:
             link.close(farewell=self._waker.stopped)
@@ -195,6 +194,11 @@ class Client:
             if request.answer is not None:
                 self._waiting[request.id] = request
             yield request
+
+    def _receive_all(self, messages: list[Envelope | WireError]) -> None:
+        """Keeps nothing: a frame's memory is free when its consumer lets go of it, and the next one can have it."""
+        for came in messages:
+            self._receive(came)
 
     def _receive(self, came: Envelope | WireError) -> None:
         answer = self._waiting.pop(came.re, _NOBODY).answer

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -255,6 +256,17 @@ def test_what_nobody_asked_for_comes_to_the_inbox_in_order():
             server.tell(m.JobEvent(replace(info, last_event=k)))
         until(lambda: client.inbox.qsize() == 20)
         assert [client.inbox.get().message.info.last_event for _ in range(20)] == list(range(20))
+
+
+def test_a_frame_s_memory_is_free_as_soon_as_its_consumer_lets_go_of_it(monkeypatch):
+    monkeypatch.setattr(limits, "PING_S", 2 * PATIENCE_S)  # nothing else comes that could take its place
+    with SmallServer() as server, Client(server.connection()) as client:
+        client.call(m.Ping())
+        client.inbox.get()
+        pixels = {"rgba": np.zeros((2, 2, 4), np.uint8), "depth": np.zeros((2, 2), np.uint16)}
+        server.tell(m.Frame(2, 2, 0, 0, view=calls.new_id()), pixels)
+        frame = weakref.ref(client.inbox.get(timeout=PATIENCE_S).buffers["rgba"])
+        until(lambda: frame() is None)
 
 
 def test_row_7_a_kind_of_a_newer_server_is_passed_over(monkeypatch):
