@@ -24,14 +24,14 @@ LIMBS = ((11, 13), (13, 15), (12, 14), (14, 16), (23, 25), (25, 27), (24, 26), (
 """Pairs of pose landmarks whose direction in MediaPipe's world frame is used."""
 LIMB_LEAN = np.array([-0.09, 0.17, -0.09, 0.17, 0.085, -0.16, 0.085, -0.16, 0.0, 0.0])
 """Depth that MediaPipe adds to the unit direction of each limb of a person who faces it: it bends elbows and knees."""
-FOREARMS = {"left": 1, "right": 3}
-"""Their rows."""
-HAND_ROWS = {"left": [15, 17, 19, 21], "right": [16, 18, 20, 22]}
-"""Pose landmarks of each hand."""
-AT_THE_HEAD = 1.5
-"""Radii of a face, from its middle, within which a hand lies at the head or in its hair."""
 LIMB_SIGMA = np.array([0.24, 0.34, 0.24, 0.34, 0.17, 0.17, 0.17, 0.17, 0.13, 0.11])
 """What is left of its error in depth. Both measured by `calibrate.py`."""
+FOREARMS = {"left": 1, "right": 3}
+"""Their rows of `LIMBS`."""
+HAND_ROWS = {"left": [15, 17, 19, 21], "right": [16, 18, 20, 22]}
+"""Pose landmarks of each hand: wrist and knuckles."""
+AT_THE_HEAD = 1.5
+"""Radii of a face, from its middle, within which a hand lies at the head or in its hair."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ def _pose(observations: Observations) -> tuple[np.ndarray, np.ndarray, np.ndarra
         sigma[row] = value
     if observations.face.found:
         weight[[*range(7), 9, 10]] = 0.0
-    for landmarks, rows in ((observations.left_hand, (17, 19, 21)), (observations.right_hand, (18, 20, 22))):
-        if landmarks.found:
-            weight[list(rows)] = 0.0
+    for side, (_, *knuckles) in HAND_ROWS.items():
+        if getattr(observations, f"{side}_hand").found:
+            weight[knuckles] = 0.0
     assert len(points) == NUM_POSE
     return points, weight, sigma
 
@@ -113,6 +113,11 @@ def _behind_the_head(direction: np.ndarray, observations: Observations, face: np
     for side, row in FOREARMS.items():
         hand = observations.body.points[HAND_ROWS[side]].mean(0)
         if not getattr(observations, f"{side}_hand").found and np.linalg.norm(hand - middle) < reach:
-            flat = direction[row, :2] / max(float(np.linalg.norm(direction[row, :2])), 1e-6)
-            direction[row] = np.array([*flat, -1.0]) / np.sqrt(2.0)
+            direction[row] = leaning(direction[row], -1.0)
     return direction
+
+
+def leaning(direction: np.ndarray, depth: float) -> np.ndarray:
+    """A limb's `direction` [3] as the picture shows it, but 45 degrees to (`depth` 1) or from (-1) the camera, [3]."""
+    flat = direction[:2] / max(float(np.linalg.norm(direction[:2])), 1e-6)
+    return np.array([*flat, depth]) / np.sqrt(2.0)

@@ -14,7 +14,7 @@ from shared.camera import Camera
 
 from .contour import Silhouette, silhouette
 from .energy import Objective, View
-from .evidence import Evidence, gather
+from .evidence import Evidence, gather, leaning
 from .levenberg import Solution
 from .parameters import Layout, Prior, build_prior
 from .rig import Rig, build_rig
@@ -177,7 +177,6 @@ def _bent(evidence: Evidence, rows: tuple[int, int], depths: tuple[float, ...]) 
     """The evidence with a limb's two bones said, strongly, to point 45 degrees to (+1) or from (-1) the camera."""
     direction, weight = evidence.limb_direction.copy(), evidence.limb_weight.copy()
     for row, depth in zip(rows, depths, strict=True):
-        flat = direction[row, :2] / max(float(np.linalg.norm(direction[row, :2])), 1e-6)
-        direction[row] = np.array([*flat, depth]) / np.sqrt(2.0)
+        direction[row] = leaning(direction[row], depth)
         weight[row] = BENT_WEIGHT
     return evidence.with_limbs(direction, weight)
