@@ -68,8 +68,8 @@ def lenders(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
         if not limb.is_bare:
             enough = len(own) > BARELY_SEEN * limb.members.sum()
             lender[own] = enough & recurring(anatomy.position[own], evidence.color[own], limb.bone)
-    others = _neckline(evidence, anatomy, lender) | _dark_hair(evidence, anatomy, lender)
-    return lender & ~others & ~_lock_ends(evidence, anatomy, lender)
+    others = [found(evidence, anatomy, lender) for found in (_neckline, _dark_hair, _lock_ends)]
+    return lender & ~np.any(others, axis=0)
 
 
 def _neckline(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.ndarray:
@@ -91,7 +91,9 @@ def _lock_ends(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.n
     if fallen.sum() > FEW and len(trunk):
         color = evidence.color[trunk]
         near = cKDTree(anatomy.position[fallen]).query(anatomy.position[trunk])[0] < LOCK
-        ends[trunk] = near & met_among(color, evidence.color[hair]) & ~met_among(color, color[~near])
+        elsewhere = color[~near]
+        if len(elsewhere) > FEW:  # else the clothes of a bust, dark as its hair, would lend nothing
+            ends[trunk] = near & met_among(color, evidence.color[hair]) & ~met_among(color, elsewhere)
     return ends
 
 

@@ -246,6 +246,17 @@ def test_the_end_of_a_lock_that_the_hair_mask_missed_lends_nothing_unless_it_is_
     assert end.sum() > 100 and (told[end].mean() > 0.5) == lends
 
 
+def test_clothes_as_dark_as_the_hair_lend_where_nothing_of_the_trunk_is_far_from_it(front, parts, pose):
+    brown, height = np.array([0.15, 0.08, 0.04]), parts.position[:, 1]
+    top = np.quantile(height[chest(parts)], 0.5)
+    shown = front.known & ~((parts.limb == LIMB_NAMES.index("trunk")) & (height < top - 0.1))
+    dark = shown & (parts.limb == LIMB_NAMES.index("trunk"))
+    color = np.where(dark[:, None], brown, front.color)
+    bust = replace(front, color=color, known=shown, visible=shown, hair=dark & (height > top))
+    below = dark & (height < top) & (front.facing > 0.6)
+    assert below.sum() > 100 and lenders(bust, parts, pose)[below].mean() > 0.5
+
+
 def test_an_open_collar_is_closed_behind(front, parts, pose):
     """A patch of the face's skin over the middle of the chest."""
     collar = chest(parts) & (np.abs(parts.position[:, 0]) < 0.03) & front.known
