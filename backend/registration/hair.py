@@ -33,6 +33,8 @@ LONG_SHARE = 0.12  # of the hair pixels must lie clear of the head, or offsets o
 LOCK = 0.01  # metres: a lock of hair is no narrower
 SMALLEST = (5 * LOCK) ** 2  # square metres: less of it that hangs together with nothing floats in the air when it turns
 LONGEST = 0.03  # metres: where a ring jumps farther between neighbours, one hangs before the other with air between
+PARTED = 0.02  # metres by which two neighbours have been moved differently, with the same outcome
+VOTERS = 3.0, 1.0  # rings, and places in a ring: standard deviation of who has a say in where a lock ends
 INWARDS = 32  # places tried from a ring to its axis
 HUGGING = 0.025  # metres: hair this near the bare head's outline is short
 
@@ -44,6 +46,7 @@ class Hair:
     mask: np.ndarray  # [H, W] bool
     shaded: np.ndarray  # [H, W] bool, what of it hangs behind neck and cheeks
     person: np.ndarray  # [H, W] bool, the whole matte: beyond it there is no hair either
+    face: np.ndarray  # [H, W] bool, what of the head shows skin
     centre: np.ndarray  # [3] the head joint, rest pose, metres: between the ears
 
     def near(self, points: np.ndarray) -> np.ndarray:
@@ -54,9 +57,9 @@ class Hair:
 def find_hair(mask: np.ndarray, observations: Observations, wearer: Wearer, camera: Camera) -> Hair | None:
     """Long hair among the hair pixels `mask` [H, W]; None for hair that hugs the scalp, which offsets can follow."""
     seen = naked(wearer, camera)
-    hugging = shows(seen, wearer.faces, np.isin(wearer.dominant, SKULL))
+    skull = shows(seen, wearer.faces, np.isin(wearer.dominant, SKULL))
     pixels = camera.K[0, 0] / _distance(wearer, camera)  # per metre
-    hugging = distance_transform_edt(~hugging) < HUGGING * pixels
+    hugging = distance_transform_edt(~skull) < HUGGING * pixels
     if (mask & ~hugging).sum() < LONG_SHARE * max(mask.sum(), 1):
         return None
     lock = int(LOCK * pixels)
@@ -65,7 +68,8 @@ def find_hair(mask: np.ndarray, observations: Observations, wearer: Wearer, came
     person = binary_dilation(observations.alpha > 0.5)
     hair = binary_closing(lit | shaded, iterations=3)
     shaded = binary_dilation(shaded, iterations=max(lock // 2, 1)) & hair & ~lit  # with the rim that lies at the skin
-    return Hair(hair, shaded, person, wearer.joints[JOINT_INDEX["head"]])
+    face = skull & person & ~hair
+    return Hair(hair, shaded, person, face, wearer.joints[JOINT_INDEX["head"]])
 
 
 def _behind(shaded: np.ndarray, mask: np.ndarray, wearer: Wearer, camera: Camera) -> np.ndarray:
@@ -101,16 +105,15 @@ def loft_hair(hair: Hair, wearer: Wearer, offsets: np.ndarray, camera: Camera) -
     posed, frame = wearer.posed(offsets), HeadFrame.of(wearer)
     depth = rasterize_mesh(posed, wearer.faces, camera).depth
     head = Head(frame.rotation, frame.translation, frame.to_rest(posed), depth)
-    loft = hair_rings(on_middle_plane(hair.mask, head, hair.centre[2], camera), head.body, wearer)
+    hairy, bare = (on_middle_plane(which, head, hair.centre[2], camera) for which in (hair.mask, hair.face))
+    loft = hair_rings(hairy, bare, head.body, wearer)
     if loft is None:
         return None
     rings = _carved(loft.points, hair.person, head, camera)
-    rings, behind = _hung_behind(rings, 0.5 * (loft.back + hair.centre[2]), hair.shaded, head, camera)
-    points = _pushed_forward(rings.reshape(-1, 3), head, camera)
-    faces = _faces(len(rings))
-    corners_behind = behind.ravel()[faces].sum(1)
-    whole = np.isin(corners_behind, (0, 3))  # between a lock and what hangs behind it there is nothing
-    points, faces = _trimmed(points, faces[whole], hair, head, camera)
+    hung = _hung_behind(rings, 0.5 * (loft.back + hair.centre[2]), hair.shaded, head, camera)
+    hung = _pushed_forward(hung, head, camera)
+    faces = _faces(len(rings))[np.tile(_covers(hung, hung - rings, hair, head, camera).ravel(), 2)]
+    points, faces = _used(hung.reshape(-1, 3), faces)
     on_chest = _on_chest(points[:, 1], wearer.joints)
     return HairLayer(_rest_pose(head.to_world(points), on_chest, wearer.transforms), faces, on_chest)
 
@@ -139,18 +142,13 @@ def _carved(rings: np.ndarray, person: np.ndarray, head: Head, camera: Camera) -
     return rings + share[:, :, None] * (axis - rings)
 
 
-def _hung_behind(
-    rings: np.ndarray, z: np.ndarray, shaded: np.ndarray, head: Head, camera: Camera
-) -> tuple[np.ndarray, np.ndarray]:  # [K, AROUND, 3], [K, AROUND]
-    """Move what of the rings' front shows `shaded` hair along its view ray to the depth `z` [K] of its ring.
-
-    Also returns which that is.
-    """
+def _hung_behind(rings: np.ndarray, z: np.ndarray, shaded: np.ndarray, head: Head, camera: Camera) -> np.ndarray:
+    """Move what of the rings' front shows `shaded` hair along its view ray to the depth `z` [K] of its ring."""
     pixels, _ = camera.project(head.to_world(rings.reshape(-1, 3)))
     eye = head.to_rest(camera.centre[None])[0]
     moved = _at(shaded, pixels).reshape(rings.shape[:2]) & (np.arange(AROUND) <= AROUND // 2)
     scale = (z[:, None] - eye[2]) / (rings[:, :, 2] - eye[2])
-    return np.where(moved[:, :, None], eye + (rings - eye) * scale[:, :, None], rings), moved
+    return np.where(moved[:, :, None], eye + (rings - eye) * scale[:, :, None], rings)
 
 
 def _at(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
@@ -160,14 +158,14 @@ def _at(picture: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return picture[y, x]
 
 
-def _pushed_forward(points: np.ndarray, head: Head, camera: Camera) -> np.ndarray:
-    """Move points of the front half that lie inside the body along their view ray to just before it."""
-    world = head.to_world(points)
+def _pushed_forward(rings: np.ndarray, head: Head, camera: Camera) -> np.ndarray:
+    """Move what of the rings' front half [K, AROUND, 3] lies inside the body along its view ray to just before it."""
+    world = head.to_world(rings.reshape(-1, 3))
     pixels, depth = camera.project(world)
     allowed = _at(head.depth, pixels) - CLEARANCE
-    front = np.tile(np.arange(AROUND) <= AROUND // 2, len(points) // AROUND)
+    front = np.tile(np.arange(AROUND) <= AROUND // 2, len(rings))
     scale = np.where(front & (depth > allowed), allowed / depth, 1.0)
-    return head.to_rest(camera.centre + (world - camera.centre) * scale[:, None])
+    return head.to_rest(camera.centre + (world - camera.centre) * scale[:, None]).reshape(rings.shape)
 
 
 def _faces(levels: int) -> np.ndarray:
@@ -179,16 +177,35 @@ def _faces(levels: int) -> np.ndarray:
     return np.concatenate([corners[:, [0, 1, 2]], corners[:, [0, 2, 3]]])
 
 
-def _trimmed(
-    points: np.ndarray, faces: np.ndarray, hair: Hair, head: Head, camera: Camera
-) -> tuple[np.ndarray, np.ndarray]:  # [H, 3], [G, 3]
-    """Keep back and sides, and of the front what lies on hair pixels; drop vertices that are no longer used."""
-    corners = points[faces]
-    faces = faces[(np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2) < LONGEST).all(1)]
-    centre = points[faces].mean(1)
-    pixels, _ = camera.project(head.to_world(centre))
-    kept = faces[(centre[:, 2] < hair.centre[2] + LOCK) | _at(hair.mask, pixels)]
-    kept = kept[_patch_area(points, kept) > SMALLEST]
+def _covers(rings: np.ndarray, moved: np.ndarray, hair: Hair, head: Head, camera: Camera) -> np.ndarray:
+    """Which quads [K - 1, AROUND] of the loft are hair: back and sides, and of the front what lies on hair pixels.
+
+    Not where the rings jump, or neighbours have been `moved` [K, AROUND, 3] apart: between a lock and what hangs behind
+    it there is air. The quads about it have a say in each, or locks would end like combs.
+    """
+    corners = _corners(rings)
+    jumps = (_longest(corners) > LONGEST) | (_longest(_corners(moved)) > PARTED)
+    centre = corners.mean(0)
+    pixels, _ = camera.project(head.to_world(centre.reshape(-1, 3)))
+    on_hair = _at(hair.mask, pixels).reshape(jumps.shape)
+    covers = ~jumps & (on_hair | (centre[..., 2] < hair.centre[2] + LOCK))
+    return ~jumps & (gaussian_filter(covers.astype(np.float32), VOTERS, mode=("nearest", "wrap")) > 0.5)
+
+
+def _longest(corners: np.ndarray) -> np.ndarray:
+    """The longest side [...] of quads with `corners` [4, ..., 3]."""
+    return np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=-1).max(0)
+
+
+def _corners(grid: np.ndarray) -> np.ndarray:
+    """The corners [4, K - 1, AROUND, ...] of each quad of a `grid` [K, AROUND, ...] that closes on itself."""
+    following = np.roll(grid, -1, axis=1)
+    return np.stack([grid[:-1], following[:-1], following[1:], grid[1:]])
+
+
+def _used(points: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # [H, 3], [G, 3]
+    """Drop small patches of the `faces` [T, 3], and `points` [P, 3] that are no longer used."""
+    kept = faces[_patch_area(points, faces) > SMALLEST]
     used, dense = np.unique(kept, return_inverse=True)
     return points[used], dense.reshape(-1, 3).astype(np.int32)
 

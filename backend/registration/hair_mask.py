@@ -66,6 +66,7 @@ class Sights:
 
     scalp: NDArray[np.bool_]  # the upper scalp
     skin: NDArray[np.bool_]  # bare skin of the lower face
+    features: NDArray[np.bool_]  # the middle of the face, from between the eyes to the chin
     throat: NDArray[np.bool_]  # bare or clothed
     clothes: NDArray[np.bool_]  # trunk and arms below the neck
     beside: NDArray[np.bool_]  # over the chin, nothing next to the head, or the head behind the temples
@@ -107,7 +108,7 @@ def _small_hair(rgb: np.ndarray, near: np.ndarray, sights: Sights) -> np.ndarray
     likely = np.maximum(crown, _log_density(rgb, hair))
     evidence = _evidence(likely, others, hair)
     throat = sights.throat & (evidence < 0.5)
-    unsure = near & ~np.any([hair, throat, *bare], axis=0)
+    unsure = near & ~np.any([hair, throat, sights.features, *bare], axis=0)
     picture = np.where(near[..., None], rgb / 255.0, NOWHERE)
     known = hair.astype(np.float64)
     if unsure.any():

@@ -22,6 +22,7 @@ FRONT_DEPTH = 0.06  # metres from the middle plane to the front of the free elli
 CROWN_HEIGHT = 0.03  # metres from the hair's top within which the back rounds off
 FULLNESS = 2.7  # exponent of the superellipse that a ring of hair is; 2 is an ellipse
 OVER_EARS = 0.035  # metres from the eyes up to where a skull is widest
+BESIDE = 0.01  # metres: where skin of the head reaches so much farther to a side than hair, it hides what hangs there
 FEWEST_RINGS = 8
 SKULL = [JOINT_INDEX["head"], JOINT_INDEX["jaw"]]
 
@@ -36,11 +37,12 @@ class HairRings:
 
 def hair_rings(
     plane: np.ndarray,  # [P, 2] metres, x and y of the hair's pixels on the head's middle plane
+    bare: np.ndarray,  # [Q, 2] metres, the same of what of the head shows skin
     body: np.ndarray,  # [V, 3] metres, the clothed body as the photo poses it, in the head's rest frame
     wearer: Wearer,
 ) -> HairRings | None:
     """The rings of this hair; None if too little of it is in the picture."""
-    heights, left, right = _outline(plane)
+    heights, left, right = _outline(plane, bare, wearer.joints[JOINT_INDEX["head"], 0])
     if len(heights) < FEWEST_RINGS:
         return None
     ears, neck, eye = (wearer.joints[JOINT_INDEX[name]] for name in ("head", "neck", "left_eye"))
@@ -51,14 +53,24 @@ def hair_rings(
     return HairRings(_beside_skull(rings, skull, ears, eye[1] + OVER_EARS), back)
 
 
-def _outline(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Heights of the rings, top down, and the hair's leftmost and rightmost x there."""
-    level = np.floor(plane[:, 1] / LEVEL).astype(int)
-    present = np.unique(level)[::-1]
-    left = np.array([plane[level == k, 0].min() for k in present])
-    right = np.array([plane[level == k, 0].max() for k in present])
-    smooth = [gaussian_filter1d(side, 2.0, mode="nearest") for side in (left, right)]
-    return (present + 0.5) * LEVEL, smooth[0], smooth[1]
+def _outline(plane: np.ndarray, bare: np.ndarray, middle: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Heights of the rings, top down, and the hair's leftmost and rightmost x there.
+
+    Where the face hides one side of it, because the head is turned, that reaches as far from the `middle` as the other.
+    """
+    present = np.unique(np.floor(plane[:, 1] / LEVEL).astype(int))[::-1]
+    reach, skin = (_farthest(points, present, middle) for points in (plane, bare))
+    hidden = skin > reach + BESIDE
+    reach = np.where(hidden & ~hidden[::-1], np.maximum(reach, reach[::-1]), reach)
+    left, right = gaussian_filter1d(reach, 2.0, axis=1, mode="nearest")
+    return (present + 0.5) * LEVEL, middle - left, middle + right
+
+
+def _farthest(points: np.ndarray, levels: np.ndarray, middle: float) -> np.ndarray:
+    """How far to the left and to the right of the `middle` points [P, 2] reach at each of the levels [K], [2, K]."""
+    level, aside = np.floor(points[:, 1] / LEVEL).astype(int), points[:, 0] - middle
+    sides = [[(sign * aside[level == k]).max(initial=-np.inf) for k in levels] for sign in (-1.0, 1.0)]
+    return np.array(sides)
 
 
 def _thickness(heights: np.ndarray, left: np.ndarray, right: np.ndarray, wearer: Wearer) -> float:

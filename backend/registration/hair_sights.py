@@ -16,6 +16,7 @@ FACE_MOBILITY = 0.003  # metres: skin that expressions move further than this is
 CLOTHED = ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar", "left_shoulder", "right_shoulder")
 HANDS = [*range(NUM_JOINTS)[LEFT_HAND], *range(NUM_JOINTS)[RIGHT_HAND]]
 TEMPLES = 0.04  # metres: so far before the ears a head is covered by hair, if it has any
+FEATURES = 0.03  # metres to each side of the middle, where hair seldom falls over a face
 THROAT = 0.035  # metres to each side of the middle, where hair seldom hangs
 WIDE, TALL = 0.75, 0.3  # of a head's height: what is farther from its middle, and over its crown, is not next to it
 
@@ -32,6 +33,7 @@ def _sights(seen: np.ndarray, wearer: Wearer, camera: Camera) -> Sights:
     height, depth = wearer.vertices[:, 1], wearer.vertices[:, 2]
     ears, throat = (wearer.joints[JOINT_INDEX[name]] for name in ("head", "neck"))
     eyes, crown = wearer.joints[JOINT_INDEX["left_eye"], 1], height[head].max()
+    face = wearer.mobility > FACE_MOBILITY
     clothed = np.isin(wearer.dominant, [JOINT_INDEX[name] for name in CLOTHED])
 
     def where(vertices: np.ndarray) -> np.ndarray:
@@ -42,7 +44,8 @@ def _sights(seen: np.ndarray, wearer: Wearer, camera: Camera) -> Sights:
     beside, upper = _next_to_the_head(reach & bare, wearer, camera)
     return Sights(
         scalp=where(head & (height > eyes + 0.75 * (crown - eyes))),
-        skin=where((wearer.mobility > FACE_MOBILITY) & (height < eyes - 0.02)),
+        skin=where(face & (height < eyes - 0.02)),
+        features=where(face & (height < eyes) & (np.abs(wearer.vertices[:, 0] - ears[0]) < FEATURES)),
         throat=where(neck & (np.abs(wearer.vertices[:, 0] - throat[0]) < THROAT) & (depth > throat[2] + 0.02)),
         clothes=where(clothed & (height < throat[1] - 0.12)),
         beside=beside,

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import binary_dilation
 from scipy.spatial import cKDTree
 
 from backend.avatar.surface import clothed_surface
@@ -26,7 +27,7 @@ def head():
     row = np.arange(120)[:, None] + np.zeros((1, 60), int)
     nowhere = np.zeros_like(alpha, dtype=bool)
     face = (row >= 45) & (row < 75)
-    return rgb, alpha, Sights(row < 20, face, nowhere, row >= 85, nowhere, row < 50, ~nowhere)
+    return rgb, alpha, Sights(row < 20, face, nowhere, nowhere, row >= 85, nowhere, row < 50, ~nowhere)
 
 
 def test_hair_is_what_looks_like_the_scalp(head):
@@ -75,6 +76,15 @@ def test_a_brow_is_no_hair_and_a_lock_that_hangs_beside_it_is(head):
     rgb[40:75, :6] = rgb[50:56, 6:30] = BROWN
     found = hair_mask(rgb, alpha, sights)
     assert found[42:72, 1:5].mean() > 0.9 and not found[50:56, 8:].any()
+
+
+def test_the_middle_of_a_face_is_no_hair_though_its_light_makes_it_look_so(head):
+    rgb, alpha, sights = head
+    rgb[40:80, 25:35] = rgb[:40, 25:35]
+    middle = np.zeros_like(sights.skin)
+    middle[42:80, 20:40] = True
+    assert hair_mask(rgb, alpha, sights)[50:70, 27:33].mean() > 0.9
+    assert not hair_mask(rgb, alpha, replace(sights, features=middle))[50:70, 27:33].any()
 
 
 def test_a_throat_is_no_hair_unless_it_looks_like_hair(head):
@@ -200,6 +210,46 @@ def test_no_hair_shows_beside_the_person(dressed, model):
     trimmed = replace(source.registration, hair=layer)
     pixels = camera.project(posed_hair(trimmed, clothed_surface(model, trimmed), wearer))[0]
     assert columns.max() > edge + 20 and pixels[:, 0].max() < edge + 4 and len(layer.faces) > 1000
+
+
+@pytest.mark.parametrize("dressed", ["subject_a"], indirect=True)
+def test_hair_behind_a_face_that_hides_it_reaches_as_far_as_on_the_other_side(dressed, model):
+    """As if the head were turned: of the right side's hair, what lies beside face and neck is not seen."""
+    _, source = dressed
+    wearer, camera = wearer_of(source.registration, model), source.registration.camera
+    found = find_hair(source.registration.hair_pixels, source.observations, wearer, camera)
+    middle = int(np.nonzero(found.face)[1].mean())
+    gone = (np.arange(camera.width) < middle) & (np.arange(camera.height)[:, None] > np.nonzero(found.face)[0].min())
+    hidden = replace(found, mask=found.mask & ~gone)
+
+    def reach(hair):
+        layer = loft_hair(hair, wearer, source.registration.offsets, camera)
+        return wearer.joints[JOINT_INDEX["head"], 0] - layer.vertices[beside_eyes(layer, wearer), 0].min()
+
+    whole, turned = reach(found), reach(hidden)
+    unseen = reach(replace(hidden, face=np.zeros_like(found.face)))
+    assert abs(turned - whole) < 0.01 and unseen < whole - 0.02
+
+
+def beside_eyes(layer, wearer):
+    return np.abs(layer.vertices[:, 1] - wearer.joints[JOINT_INDEX["left_eye"], 1]) < 0.01
+
+
+@pytest.mark.parametrize("dressed", ["subject_a"], indirect=True)
+def test_a_frayed_lock_does_not_end_like_a_comb(dressed, model):
+    _, source = dressed
+    wearer, camera = wearer_of(source.registration, model), source.registration.camera
+    found = find_hair(source.registration.hair_pixels, source.observations, wearer, camera)
+    teeth = binary_dilation(found.mask, np.ones((1, 9))) & (np.arange(camera.height)[:, None] % 5 < 2)
+
+    def edge(hair):
+        layer = loft_hair(hair, wearer, source.registration.offsets, camera)
+        sides = np.sort(layer.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+        once, count = np.unique(sides, axis=0, return_counts=True)
+        ends = layer.vertices[once[count == 1]]
+        return np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1).sum()
+
+    assert edge(replace(found, mask=found.mask | teeth)) < 1.2 * edge(found)
 
 
 @pytest.mark.parametrize("dressed", ["subject_a"], indirect=True)
