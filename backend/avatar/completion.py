@@ -18,7 +18,7 @@ from backend.avatar.eyes_and_mouth import fill_eye, paint_mouth
 from backend.avatar.lending import PLAINLY, Limb, Pose, borrow, carry_round, symmetry_offers
 from backend.avatar.limbs import LIMB_NAMES, mirrored
 from backend.avatar.projection import Evidence
-from backend.avatar.recurring import met_among, recurring, skin_like
+from backend.avatar.recurring import CLOSE, among, met_among, near, recurring, skin_like
 from backend.avatar.strands import hair_colors, is_hair
 from shared.skeleton import JOINT_INDEX
 
@@ -28,6 +28,8 @@ BARELY_SEEN = 0.1
 """Share of a clothed limb that must be seen for it to lend: less is mostly the edge of something else."""
 FEW = 50
 """Fewer hair texels than this are not trusted to colour a scalp."""
+SHADED = 0.02
+"""Metres from hair within which skin is darker than it is elsewhere."""
 LOCK = 0.15
 """Metres from hair that falls over the trunk within which what looks like it may be hair, too."""
 GROWS_FROM = {
@@ -50,9 +52,10 @@ def complete(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
     """Colours [M, 3] for all texels: the photo's where known, copies elsewhere."""
     color = evidence.color.copy()
     lender = lenders(evidence, anatomy, pose)
+    skin = lender & ~anatomy.lid & ~_beside_hair(evidence, anatomy)
     for index in range(len(LIMB_NAMES) + 1):
         _fill(color, Limb(index, False, evidence, lender, anatomy, pose))
-        _fill(color, Limb(index, True, evidence, lender & ~anatomy.lid & ~evidence.hair, anatomy, pose))
+        _fill(color, Limb(index, True, evidence, skin, anatomy, pose))
     for eye in ("left_eye", "right_eye"):
         fill_eye(color, evidence.known, anatomy, eye, pose.joints)
     paint_mouth(color, evidence.known, anatomy)
@@ -69,7 +72,23 @@ def lenders(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
             enough = len(own) > BARELY_SEEN * limb.members.sum()
             lender[own] = enough & recurring(anatomy.position[own], evidence.color[own], limb.bone)
     others = [found(evidence, anatomy, lender) for found in (_neckline, _dark_hair, _lock_ends)]
-    return lender & ~np.any(others, axis=0)
+    return _without(np.any(others, axis=0), lender, anatomy.position)
+
+
+def _without(others: np.ndarray, lender: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """The lenders [M] bool that are not `others` [M] bool, nor single ones among those, which are what is left of them.
+
+    One alone would colour all of a back at its height.
+    """
+    rest = lender & ~others
+    if (lender & others).any():
+        rest[lender] &= among(position[lender], rest[lender], CLOSE)
+    return rest
+
+
+def _beside_hair(evidence: Evidence, anatomy: Anatomy) -> np.ndarray:
+    """Texels [M] bool at which there is hair, or so near to it that they lie in its shade or under single strands."""
+    return near(anatomy.position, evidence.hair & evidence.visible, SHADED)
 
 
 def _neckline(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.ndarray:
@@ -90,10 +109,10 @@ def _lock_ends(evidence: Evidence, anatomy: Anatomy, lender: np.ndarray) -> np.n
     ends = np.zeros_like(lender)
     if fallen.sum() > FEW and len(trunk):
         color = evidence.color[trunk]
-        near = cKDTree(anatomy.position[fallen]).query(anatomy.position[trunk])[0] < LOCK
-        elsewhere = color[~near]
+        beside = cKDTree(anatomy.position[fallen]).query(anatomy.position[trunk])[0] < LOCK
+        elsewhere = color[~beside]
         if len(elsewhere) > FEW:  # else the clothes of a bust, dark as its hair, would lend nothing
-            ends[trunk] = near & met_among(color, evidence.color[hair]) & ~met_among(color, elsewhere)
+            ends[trunk] = beside & met_among(color, evidence.color[hair]) & ~met_among(color, elsewhere)
     return ends
 
 

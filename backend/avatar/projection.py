@@ -20,6 +20,8 @@ FACING = 0.3
 """Cosine to the view below which a texel is seen too flat to trust its colour."""
 EDGE_PIXELS = 2
 """Pixels next to the matte's edge, or next to something nearer, whose colour may be another surface's."""
+HAIRLINE = 0.008
+"""Metres next to where hair begins, at least `EDGE_PIXELS`, in which single strands hang and the fit's outline errs."""
 STEP_METRES = 0.02
 """A nearer surface this much in front counts as another one."""
 BURIED_METRES = 0.008
@@ -78,7 +80,7 @@ def project_photo(
         normal=normals,
         inside=inside,
         hair=hair[row, column],
-        hairline=_edge(hair)[row, column],
+        hairline=_edge(hair, max(EDGE_PIXELS, int(HAIRLINE * camera.K[0, 0] / np.median(depth))))[row, column],
         to_outline=_to_outline(buffer)[row, column] * depth / camera.K[0, 0],
     )
 
@@ -127,9 +129,9 @@ def _to_outline(depth: np.ndarray) -> np.ndarray:
     return distance_transform_edt(~outline) if outline.any() else np.full(depth.shape, np.inf)
 
 
-def _edge(mask: np.ndarray) -> np.ndarray:
-    """Pixels [H, W] within `EDGE_PIXELS` of where `mask` [H, W] begins or ends."""
-    size = 2 * EDGE_PIXELS + 1
+def _edge(mask: np.ndarray, reach: int) -> np.ndarray:
+    """Pixels [H, W] within `reach` of where `mask` [H, W] begins or ends."""
+    size = 2 * reach + 1
     return maximum_filter(mask, size) & ~minimum_filter(mask, size)
 
 

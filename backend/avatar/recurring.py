@@ -63,8 +63,8 @@ def recurring(
     there = maximum_filter1d(there, 2 * round(REACH / width) + 1, axis=1, mode="wrap")
     recurs = (there * (size >= FEWEST)).sum(1)  # [bands, S] sectors
     cloth = (recurs >= RECURS * recurs.max(1, keepdims=True))[band, shade]
-    cloth &= ~_near(position, ~cloth & _among(position, ~cloth, CLOSE))
-    return cloth & _among(position, cloth, FAR)
+    cloth &= ~near(position, ~cloth & among(position, ~cloth, CLOSE), RIM)
+    return cloth & among(position, cloth, FAR)
 
 
 def met_among(color: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -82,14 +82,12 @@ def skin_like(color: np.ndarray, face: np.ndarray) -> np.ndarray:
     return np.linalg.norm(shade_of(color) - shade_of(np.median(face, axis=0, keepdims=True)), axis=1) < SKIN_ALIKE
 
 
-def _near(position: np.ndarray, which: np.ndarray) -> np.ndarray:
-    """Whether each of [D, 3] lies within `RIM` of one that is `which` [D]."""
-    if not which.any():
-        return which
-    return np.isfinite(cKDTree(position[which]).query(position, distance_upper_bound=RIM)[0])
+def near(position: np.ndarray, which: np.ndarray, reach: float) -> np.ndarray:
+    """Whether each of [D, 3] lies within `reach` metres of one that is `which` [D]."""
+    return np.isfinite(cKDTree(position[which]).query(position, distance_upper_bound=reach)[0])
 
 
-def _among(position: np.ndarray, which: np.ndarray, stride: int) -> np.ndarray:
+def among(position: np.ndarray, which: np.ndarray, stride: int) -> np.ndarray:
     """Whether most texels near each of [D, 3] are among `which` [D]: the white of a badge is no white cloth."""
     some = slice(None, None, stride)
     nearest = cKDTree(position[some]).query(position, k=min(AROUND, len(position[some])))[1]

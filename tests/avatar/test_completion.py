@@ -257,6 +257,50 @@ def test_clothes_as_dark_as_the_hair_lend_where_nothing_of_the_trunk_is_far_from
     assert below.sum() > 100 and lenders(bust, parts, pose)[below].mean() > 0.5
 
 
+def far_side(front, parts, pose, beyond):
+    """A face that is seen up to `beyond` metres to the left of its middle, and which texels are not."""
+    hidden = skin_of(parts, face=True) & (parts.position[:, 0] > pose.middle + beyond)
+    return seen(front.color, front.known & ~hidden, front.facing), hidden
+
+
+def brow(parts, pose):
+    head = parts.position[skin_of(parts, face=True) & (parts.limb == LIMB_NAMES.index("head"))]
+    height = np.quantile(head[:, 1], 0.7)
+    return skin_of(parts, face=True) & (np.abs(parts.position[:, 1] - height) < 0.006)
+
+
+def test_a_brow_at_the_end_of_what_is_seen_of_a_face_is_not_drawn_out(front, parts, pose):
+    evidence, hidden = far_side(front, parts, pose, 0.03)
+    here = (
+        brow(parts, pose) & (np.abs(parts.position[:, 0] - pose.middle) < 0.045) & (parts.position[:, 0] > pose.middle)
+    )
+    dark = evidence.known & here
+    color = complete(replace(evidence, color=np.where(dark[:, None], 0.1, evidence.color)), parts, pose)
+    assert dark.sum() > 20 and hidden.sum() > 200
+    np.testing.assert_allclose(color[hidden], np.broadcast_to(FACE, (hidden.sum(), 3)), atol=0.03)
+
+
+def test_a_brow_that_only_the_other_half_shows_is_where_that_has_it(front, parts, pose):
+    evidence, hidden = far_side(front, parts, pose, 0.03)
+    dark = brow(parts, pose) & (np.abs(parts.position[:, 0] - pose.middle) < 0.05)
+    color = complete(
+        replace(evidence, color=np.where((dark & evidence.known)[:, None], 0.1, evidence.color)), parts, pose
+    )
+    ours = dark & hidden & (front.facing > 0.6)
+    assert ours.sum() > 10 and color[ours].mean() < 0.3
+
+
+def test_skin_in_the_shade_of_hair_lends_nothing_to_the_other_half(front, parts, pose):
+    evidence, hidden = far_side(front, parts, pose, 0.0)
+    out = pose.middle - parts.position[:, 0]
+    face = skin_of(parts, face=True) & evidence.known
+    hair, shade = face & (out > 0.05), face & (out > 0.04) & (out <= 0.05)
+    color = np.where(hair[:, None], 0.05, np.where(shade[:, None], 0.6 * FACE, evidence.color))
+    filled = complete(replace(evidence, color=color, hair=hair), parts, pose)
+    assert hair.sum() > 20 and shade.sum() > 20
+    assert (np.abs(filled[hidden] - FACE).max(1) < 0.03).mean() > 0.99
+
+
 def test_an_open_collar_is_closed_behind(front, parts, pose):
     """A patch of the face's skin over the middle of the chest."""
     collar = chest(parts) & (np.abs(parts.position[:, 0]) < 0.03) & front.known
@@ -264,6 +308,17 @@ def test_an_open_collar_is_closed_behind(front, parts, pose):
     opened = seen(np.where(collar[:, None], FACE, front.color), front.known, front.facing)
     color = complete(opened, parts, pose)
     np.testing.assert_allclose(color[~front.known], complete(front, parts, pose)[~front.known], atol=0.02)
+
+
+def test_a_thread_of_cloth_within_a_collar_does_not_lend(front, parts, pose):
+    away = np.linalg.norm(parts.position[:, :2] - np.median(parts.position[chest(parts), :2], axis=0), axis=1)
+    collar = chest(parts) & (away < 0.08) & front.known
+    thread = collar & (away < np.sort(away[collar])[3])
+    color = np.where((collar & ~thread)[:, None], FACE, front.color)
+    told = lenders(seen(color, front.known, front.facing), parts, pose)
+    assert collar.sum() > 50 and thread.sum() == 3 and not told[thread].any()
+    beyond = chest(parts) & front.known & (away > 0.11) & (front.facing > 0.6)
+    assert told[beyond].mean() > 0.8
 
 
 def chest(parts):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.avatar.projection import EDGE_PIXELS, project_photo, sample_image
+from backend.avatar.projection import EDGE_PIXELS, HAIRLINE, project_photo, sample_image
 from backend.avatar.surface import Surface
 from backend.avatar.texels import Texels
 from backend.body.geometry import vertex_normals
@@ -99,12 +99,12 @@ def stage(gap, plate, size=64):
     return surface, texels, vertices, camera
 
 
-def look(observations, gap, hair=None, plate=0):
-    surface, texels, vertices, camera = stage(gap, plate)
-    alpha = np.ones((64, 64), np.float32)
+def look(observations, gap, hair=None, plate=0, size=64):
+    surface, texels, vertices, camera = stage(gap, plate, size)
+    alpha = np.ones((size, size), np.float32)
     alpha[0, 0] = 0  # a matte has an edge somewhere
-    seen = replace(observations, foreground=np.zeros((64, 64, 3), np.uint8), alpha=alpha)
-    hair = np.zeros((64, 64), dtype=bool) if hair is None else hair
+    seen = replace(observations, foreground=np.zeros((size, size, 3), np.uint8), alpha=alpha)
+    hair = np.zeros((size, size), dtype=bool) if hair is None else hair
     points = texels.interpolate(vertices, surface.faces)
     return project_photo(seen, surface, texels, vertices, hair, camera), texels, points, camera.project(points)[0]
 
@@ -158,10 +158,13 @@ def test_what_lies_beyond_the_photo_is_outside(painted):
     assert (np.diff(evidence.inside[wall][order]) >= -1e-9).all() and evidence.inside.max() == 1
 
 
-def test_hair_pixels_are_told(painted):
-    hair = np.zeros((64, 64), dtype=bool)
-    hair[:32] = True
-    evidence, _, _, pixels = look(painted[0], 0.2, hair)
-    shown = (pixels > 0).all(1) & (pixels < 64).all(1)
-    np.testing.assert_array_equal(evidence.hair[shown], pixels[shown, 1] < 32)
-    np.testing.assert_array_equal(evidence.hairline[shown], np.abs(pixels[shown, 1] - 32) < EDGE_PIXELS)
+@pytest.mark.parametrize("size", [64, 2048])
+def test_hair_pixels_are_told(painted, size):
+    hair, middle = np.zeros((size, size), dtype=bool), size // 2
+    hair[:middle] = True
+    evidence, _, _, pixels = look(painted[0], 0.001, hair, size=size)
+    shown = (pixels > 0).all(1) & (pixels < size).all(1)
+    np.testing.assert_array_equal(evidence.hair[shown], pixels[shown, 1] < middle)
+    reach = max(EDGE_PIXELS, int(HAIRLINE * size / 2.0))  # in a fine picture of what is 2 m away, metres
+    np.testing.assert_array_equal(evidence.hairline[shown], np.abs(pixels[shown, 1] - middle) < reach)
+    assert evidence.hairline[shown].any()
