@@ -16,9 +16,10 @@ from backend.avatar.anatomy import Anatomy
 from backend.avatar.blend import blended
 from backend.avatar.eyes_and_mouth import fill_eye, paint_mouth
 from backend.avatar.lending import PLAINLY, Limb, Pose, borrow, carry_round, symmetry_offers
-from backend.avatar.limbs import LIMB_NAMES, mirrored
+from backend.avatar.limbs import LIMB_NAMES
 from backend.avatar.projection import Evidence
 from backend.avatar.recurring import CLOSE, among, met_among, near, recurring, skin_like
+from backend.avatar.skin import fill_bare, fill_face
 from backend.avatar.strands import hair_colors, is_hair
 from shared.skeleton import JOINT_INDEX
 
@@ -53,9 +54,9 @@ def complete(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
     color = evidence.color.copy()
     lender = lenders(evidence, anatomy, pose)
     skin = lender & ~anatomy.lid & ~_beside_hair(evidence, anatomy)
-    for index in range(len(LIMB_NAMES) + 1):
-        _fill(color, Limb(index, False, evidence, lender, anatomy, pose))
-        _fill(color, Limb(index, True, evidence, skin, anatomy, pose))
+    for face, own in ((True, skin), (False, lender)):
+        for index in range(len(LIMB_NAMES) + 1):
+            _fill(color, Limb(index, face, evidence, own, anatomy, pose))
     for eye in ("left_eye", "right_eye"):
         fill_eye(color, evidence.known, anatomy, eye, pose.joints)
     paint_mouth(color, evidence.known, anatomy)
@@ -128,17 +129,22 @@ def _fill(color: np.ndarray, limb: Limb) -> None:
     unseen = np.flatnonzero(limb.members & ~limb.evidence.known)
     if not len(unseen):
         return
-    position = limb.anatomy.position
     if limb.has_hair:
         unseen = _fill_hair(color, limb, unseen)
-    if limb.is_bare and not limb.face:
-        _fill_bare(color, limb, unseen)
-        return
+    lost = _filled(color, limb, unseen)
+    color[lost] = _like_the_next(color, limb, lost)
+
+
+def _filled(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> np.ndarray:
+    """Fill them in place; returns those that nobody could lend to."""
+    if limb.face:
+        return fill_face(color, limb, unseen)
+    if limb.is_bare:
+        return fill_bare(color, limb, unseen)
     level = limb.level()
     if level is not None:
         unseen = _fill_round(color, limb, unseen, level)
-    lost = borrow(color, unseen, symmetry_offers(limb, unseen), position)
-    color[lost] = _like_the_next(color, limb, lost)
+    return borrow(color, unseen, symmetry_offers(limb, unseen), limb.anatomy.position)
 
 
 def _fill_round(color: np.ndarray, limb: Limb, unseen: np.ndarray, level: np.ndarray) -> np.ndarray:
@@ -169,17 +175,6 @@ def _fill_hair(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> np.ndarray:
     grown = is_hair(position[unseen], position[hair], position[skin], centre) | (limb.anatomy.part[unseen] == "hair")
     color[unseen[grown]] = hair_colors(position[unseen[grown]], position[hair], color[hair], centre)
     return unseen[~grown]
-
-
-def _fill_bare(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> None:
-    """Fill skin and shoes in place, from this side's and from the twin's."""
-    position, lender = limb.anatomy.position, limb.lender & ~limb.evidence.hair & ~limb.evidence.hairline
-    own, other = (np.flatnonzero(side.members & lender) for side in (limb, limb.twin))
-    places = np.concatenate([position[own], mirrored(position[other], limb.pose.middle)])
-    if len(places):
-        color[unseen] = blended(position[unseen], places, color[np.concatenate([own, other])])
-    else:
-        color[unseen] = _like_the_next(color, limb, unseen)
 
 
 def _like_the_next(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> np.ndarray:

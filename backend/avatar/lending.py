@@ -12,7 +12,7 @@ from backend.avatar.folds import depth, folds
 from backend.avatar.limbs import BONES, LIMB_NAMES, Bone, mirrored, twin
 from backend.avatar.pattern import Swatch, level_direction, usual_colors
 from backend.avatar.projection import Evidence
-from backend.avatar.recurring import near, skin_like
+from backend.avatar.recurring import skin_like
 from shared.skeleton import JOINT_INDEX
 
 OWN_SIDE, REFLECTED, TWIN, TWIN_REFLECTED = 0.0, 0.01, 0.015, 0.02
@@ -23,14 +23,6 @@ BLEND = 4
 """Donors averaged for one texel: fewer look speckled, more look flat."""
 FOLD = 0.05
 """Metres of the seen region next to its border that are folded over into the unseen."""
-BROW, LIPS = 0.04, 0.02
-"""Metres from an eye's centre, and from the mouth's inside, seen from the front, within which those and paint are."""
-FEATURE_RIM = 0.008
-"""Metres round them in which skin is partly theirs."""
-OTHER_HALF = 0.08
-"""Metres that a face's other half counts as farther: it lies in another light."""
-IN_PLACE = 4.0
-"""Metres from what is copied in its place only, such as a brow, count this much more."""
 ALONG_BONE = 3.0
 """Metres along a limb's bone count this much more than metres round it: hems, stripes and folds run round."""
 
@@ -195,8 +187,6 @@ def _usual_cloth(
 
 def symmetry_offers(limb: Limb, unseen: np.ndarray) -> list[Offer]:
     """The limb's own seen side, its twin's, and both reflected front to back."""
-    if limb.face:
-        return _face_offers(limb, unseen)
     position, pose, other = limb.anatomy.position[unseen], limb.pose, limb.twin
     across = mirrored(position, pose.middle)
     own, opposite = (np.flatnonzero(side.members & limb.lender) for side in (limb, other))
@@ -208,29 +198,6 @@ def symmetry_offers(limb: Limb, unseen: np.ndarray) -> list[Offer]:
         Offer(turned, own, metric, limb.bone, REFLECTED),
         Offer(turned_twin, opposite, other_metric, other.bone, TWIN_REFLECTED),
     ]
-
-
-def _face_offers(limb: Limb, unseen: np.ndarray) -> list[Offer]:
-    """This half's skin and the other's, and what of brows and lashes the other half shows in the very place."""
-    here = limb.anatomy.position[unseen]
-    across = mirrored(here, limb.pose.middle)
-    own = np.flatnonzero(limb.members & limb.lender)
-    drawn = _features(limb, own)
-    return [
-        Offer(here, own[~drawn], np.eye(3), limb.bone, OWN_SIDE),
-        Offer(across, own[~drawn], np.eye(3), limb.bone, OTHER_HALF),
-        Offer(across, own[drawn], IN_PLACE * np.eye(3), None, OWN_SIDE),
-    ]
-
-
-def _features(limb: Limb, own: np.ndarray) -> np.ndarray:
-    """Which of the face's texels `own` [D] are brows, lashes, lips or their rim, [D] bool."""
-    anatomy, color = limb.anatomy, limb.evidence.color[own]
-    position, mouth = anatomy.position[own], anatomy.position[anatomy.part == "cavity"]
-    eyes = limb.pose.joints[[JOINT_INDEX["left_eye"], JOINT_INDEX["right_eye"]]]
-    to_eye, to_mouth = (cKDTree(places[:, :2]).query(position[:, :2])[0] for places in (eyes, mouth))
-    there = (to_eye < BROW) | (to_mouth < LIPS)
-    return there & near(position, there & ~skin_like(color, color), FEATURE_RIM)
 
 
 def borrow(color: np.ndarray, unseen: np.ndarray, offers: list[Offer], position: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from backend.avatar.anatomy import anatomy
 from backend.avatar.completion import ROUND, Pose, complete, lenders
@@ -13,6 +14,7 @@ from backend.avatar.lending import Limb, Offer, borrow, carry_round, symmetry_of
 from backend.avatar.limbs import LIMB_NAMES, Bone, twin
 from backend.avatar.pattern import usual_colors
 from backend.avatar.projection import Evidence
+from backend.avatar.skin import FEATHER
 from backend.avatar.texels import Texels
 from backend.body.geometry import vertex_normals
 from shared.skeleton import JOINT_INDEX
@@ -151,7 +153,11 @@ def test_a_neck_that_shows_some_skin_is_skin_all_round(front, parts, pose):
     assert 0 < between_hair.sum() < 0.1 * neck.sum()
     color = np.where(neck[:, None], 0.9 * FACE, front.color)
     completed = complete(seen(color, front.known & (~neck | between_hair), front.facing), parts, pose)
-    np.testing.assert_allclose(completed[neck], np.broadcast_to(0.9 * FACE, (neck.sum(), 3)), atol=0.05)
+    from_face = cKDTree(parts.position[skin_of(parts, face=True)]).query(parts.position)[0]
+    below, next_to_it = neck & (from_face > 2 * FEATHER), neck & (from_face < 0.4 * FEATHER) & ~between_hair
+    assert min(below.sum(), next_to_it.sum()) > 5
+    np.testing.assert_allclose(completed[below], np.broadcast_to(0.9 * FACE, (below.sum(), 3)), atol=0.01)
+    np.testing.assert_allclose(completed[next_to_it], np.broadcast_to(FACE, (next_to_it.sum(), 3)), atol=0.05)
 
 
 def test_nothing_seen_is_grey_and_finite(front, parts, pose):
@@ -267,6 +273,19 @@ def brow(parts, pose):
     head = parts.position[skin_of(parts, face=True) & (parts.limb == LIMB_NAMES.index("head"))]
     height = np.quantile(head[:, 1], 0.7)
     return skin_of(parts, face=True) & (np.abs(parts.position[:, 1] - height) < 0.006)
+
+
+def test_what_is_seen_of_a_face_ends_in_no_seam(front, parts, pose):
+    """A cheek in a shade that only its border shows: what is not seen begins as dark, and is as bright farther off."""
+    evidence, hidden = far_side(front, parts, pose, 0.015)
+    out = parts.position[:, 0] - pose.middle - 0.015
+    shade = skin_of(parts, face=True) & evidence.known & (out > -0.01)
+    color = np.where(shade[:, None], 0.8 * FACE, evidence.color)
+    filled = complete(replace(evidence, color=color), parts, pose)
+    cheek = hidden & (parts.position[:, 1] < pose.joints[JOINT_INDEX["left_eye"], 1] - 0.02)
+    beside, far = cheek & (out < 0.006), cheek & (out > 0.045)
+    assert min(shade.sum(), beside.sum(), far.sum()) > 20
+    assert np.abs(np.median(filled[beside] / FACE) - 0.8) < 0.05 and np.median(filled[far] / FACE) > 0.9
 
 
 def test_a_brow_at_the_end_of_what_is_seen_of_a_face_is_not_drawn_out(front, parts, pose):
