@@ -3,8 +3,8 @@
 Only what is plainly seen lends its colour, and of that only what is cloth rather than a thing on it. An unseen texel
 looks for the nearest seen one of its own limb, of its limb reflected front to back through the bone (clothes go round),
 and of the twin limb; a copy from farther symmetry must be nearer to win. Stripes that run round a limb go on at their
-height. Face skin never lends to the scalp nor hair to the face, sleeves never to hands;
-eyes are completed round their axis; what lies inside the mouth has colours of its own.
+height. Unseen skin has no pattern but a tone. Face skin never lends to hair nor hair to the face, sleeves never to
+hands; eyes are completed round their axis; what lies inside the mouth has colours of its own.
 """
 
 from __future__ import annotations
