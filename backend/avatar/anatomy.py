@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.ndimage import minimum_filter1d
 
 from backend.avatar.limbs import LIMB_NAMES, limb_of
 from backend.avatar.surface import Surface
@@ -18,6 +19,8 @@ LIP_DEPTH = 0.018
 """Metres from the lips' foremost point back to where the lining begins; before that, inward skin is lip."""
 LID = 0.002
 """Metres that blinking moves skin that is eyelid."""
+LASHES = 0.0015
+"""Metres above the lower edge of a closed upper lid within which the lashes' roots darken it."""
 MOUTH_RADIUS = 0.055
 """Metres round the teeth in which inward-facing skin is the mouth's lining."""
 
@@ -32,6 +35,7 @@ class Anatomy:
     part: np.ndarray  # [M] str: skin, left_eye, right_eye, upper_teeth, lower_teeth, tongue, cavity, hair
     face: np.ndarray  # [M] bool: skin that expressions move
     lid: np.ndarray  # [M] bool: skin that blinking moves
+    lash: np.ndarray  # [M] bool: the edge of the upper lids
 
     def subset(self, keep: np.ndarray) -> Anatomy:
         """Only the texels where `keep` [M] is true."""
@@ -54,9 +58,24 @@ def anatomy(model: BodyModel, surface: Surface, texels: Texels) -> Anatomy:
     part[(part == "skin") & near & inward & (position[:, 2] < lips - LIP_DEPTH)] = "cavity"
     moves = torch.linalg.norm(surface.expression_deltas, dim=2).numpy()  # [E, V]
     lid = texels.interpolate(moves[model.blinks].max(0, initial=0.0), surface.faces) > LID
+    closing = texels.interpolate(surface.expression_deltas[model.blinks].sum(0).numpy(), surface.faces)
     face = texels.interpolate(moves.max(0), surface.faces) > MOVED_BY_EXPRESSION
     normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    return Anatomy(position, normal, np.where(part == "hair", len(LIMB_NAMES), limb), part, face, lid)
+    limb = np.where(part == "hair", len(LIMB_NAMES), limb)
+    return Anatomy(position, normal, limb, part, face, lid, _lashes(position + closing, lid & (closing[:, 1] < -LID)))
+
+
+def _lashes(closed: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Which of the `upper` lids' texels [M] bool lie at their edge when they are down, at `closed` [M, 3]."""
+    lids = np.flatnonzero(upper)
+    lash = np.zeros_like(upper)
+    if len(lids):
+        column = np.floor(closed[lids, 0] / LASHES).astype(int)
+        column -= column.min()
+        edge = np.full(column.max() + 1, np.inf)
+        np.minimum.at(edge, column, closed[lids, 1])
+        lash[lids] = closed[lids, 1] < minimum_filter1d(edge, 3)[column] + LASHES
+    return lash
 
 
 def _mouth_centre(model: BodyModel, vertices: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from backend.avatar.anatomy import Anatomy
 from backend.avatar.blend import blended
-from backend.avatar.eyes_and_mouth import fill_eye, paint_mouth
+from backend.avatar.eyes_and_mouth import fill_eye, paint_lashes, paint_mouth
 from backend.avatar.lending import PLAINLY, Limb, Pose, borrow, carry_round, symmetry_offers
 from backend.avatar.limbs import LIMB_NAMES
 from backend.avatar.projection import Evidence
@@ -59,6 +59,7 @@ def complete(evidence: Evidence, anatomy: Anatomy, pose: Pose) -> np.ndarray:
             _fill(color, Limb(index, face, evidence, own, anatomy, pose))
     for eye in ("left_eye", "right_eye"):
         fill_eye(color, evidence.known, anatomy, eye, pose.joints)
+    paint_lashes(color, evidence.known, anatomy)
     paint_mouth(color, evidence.known, anatomy)
     return color
 

@@ -1,4 +1,4 @@
-"""Eyes completed round their axis, and a mouth's inside, which no closed mouth shows."""
+"""Eyes completed round their axis, lashes, and a mouth's inside, which no closed mouth shows."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ IRIS_ANGLE, WHITE_ANGLE = 0.45, 0.75
 """Radians from the eye's axis: where an unseen iris ends, and beyond which all is white."""
 FEWEST_SEEN = 4
 """Texels of an eye, or of a mouth's inside, below which it counts as unseen."""
+LASHES = 0.4
+"""How dark a lid is where the lashes grow: of a closed eye they are all that shows."""
 TEETH = {"upper_teeth": 1.0, "lower_teeth": 0.85}
 """How bright they are beside the brightest that a smile shows: the lower ones lie in the shadow of the lip."""
 
@@ -43,6 +45,11 @@ def fill_eye(color: np.ndarray, known: np.ndarray, anatomy: Anatomy, eye: str, j
     for channel in range(3):
         along = np.interp(angle[~seen], angle[seen][order], color[here[seen]][order, channel])
         color[unseen, channel] = np.where(angle[~seen] > min(widest, WHITE_ANGLE), white[channel], along)
+
+
+def paint_lashes(color: np.ndarray, known: np.ndarray, anatomy: Anatomy) -> None:
+    """Darken the edges of the upper lids, which have the skin's colour already."""
+    color[anatomy.lash & ~known] *= LASHES
 
 
 def paint_mouth(color: np.ndarray, known: np.ndarray, anatomy: Anatomy) -> None:

@@ -68,7 +68,7 @@ def seen(color, known, facing):
 
 
 def skin_of(parts, *, face):
-    return (parts.part == "skin") & (parts.face == face)
+    return (parts.part == "skin") & (parts.face == face) & ~parts.lash
 
 
 def test_known_colours_are_left_alone_and_the_rest_is_filled(front, parts, pose):
@@ -162,7 +162,7 @@ def test_a_neck_that_shows_some_skin_is_skin_all_round(front, parts, pose):
 
 def test_nothing_seen_is_grey_and_finite(front, parts, pose):
     color = complete(seen(front.color, np.zeros_like(front.known), front.facing), parts, pose)
-    skin = parts.part == "skin"
+    skin = (parts.part == "skin") & ~parts.lash
     assert np.isfinite(color).all()
     np.testing.assert_allclose(color[skin], 0.5)
 
@@ -318,6 +318,19 @@ def test_skin_in_the_shade_of_hair_lends_nothing_to_the_other_half(front, parts,
     filled = complete(replace(evidence, color=color, hair=hair), parts, pose)
     assert hair.sum() > 20 and shade.sum() > 20
     assert (np.abs(filled[hidden] - FACE).max(1) < 0.03).mean() > 0.99
+
+
+def test_a_closed_eye_ends_in_a_line_of_lashes(front, parts, pose, surface, texels, model):
+    closing = texels.interpolate(surface.expression_deltas[model.blinks].sum(0).numpy(), surface.faces)
+    closed = parts.position + closing
+    color = complete(seen(front.color, front.known & ~parts.lid, front.facing), parts, pose)
+    down = parts.lid & (closing[:, 1] < -0.002)
+    for eye in ("left_eye", "right_eye"):
+        beside = np.abs(closed[:, 0] - pose.joints[JOINT_INDEX[eye], 0]) < 0.01
+        lid, lash = down & beside & ~parts.lash, parts.lash & beside
+        assert lid.sum() > lash.sum() > 10 and not (parts.lash & ~down).any()
+        assert np.quantile(closed[lid, 1], 0.1) > np.median(closed[lash, 1]) and np.ptp(closed[lash, 1]) < 0.006
+        np.testing.assert_allclose(np.median(color[lash] / np.median(color[lid], axis=0)), 0.4, atol=0.05)
 
 
 def test_an_open_collar_is_closed_behind(front, parts, pose):
