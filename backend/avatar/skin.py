@@ -63,7 +63,8 @@ def fill_bare(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> np.ndarray:
     if not len(places):
         return unseen
     tone = partial(blended, places=places, color=color[np.concatenate([own, other])])
-    here, face = position[unseen], np.flatnonzero(limb.anatomy.face & (limb.anatomy.part == "skin"))
+    here = position[unseen]
+    face = np.flatnonzero(limb.anatomy.face & (limb.anatomy.part == "skin") & ~limb.evidence.hair)
     color[unseen] = tone(here)
     if limb.name in ("head", "neck") and len(face):
         skin = skin_like(color[unseen], color[face])

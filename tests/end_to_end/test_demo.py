@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from shared.motion import Motion
 from shared.skeleton import JOINT_INDEX
 from shared.speech import SHUT
 from shared.talking import talking_motion
+from tests.conftest import EXAMPLES
 from tests.test_pipeline import FILES
 from tests.test_report import read
 
@@ -80,6 +83,18 @@ def test_the_still_is_the_person_over_white(portrait, full_body):
         assert least < person.mean() < most
         assert np.abs(still[person] - matte[person][:, :3]).mean() < apart
         assert still[nothing].mean() > 245
+
+
+def test_a_contact_sheet_shows_the_photo_and_what_became_of_it(portrait, tmp_path):
+    sheet = tmp_path / "sheet.png"
+    subprocess.run([sys.executable, EXAMPLES / "contact_sheet.py", sheet, portrait, portrait], check=True)
+    picture, photo = Image.open(sheet), Image.open(portrait / "avatar" / "photo.png")
+    height = (picture.height - 8) // 2
+    shown = np.asarray(picture.crop((0, 0, round(height * photo.width / photo.height), height))).astype(float)
+    expected = np.asarray(photo.convert("RGB").resize(shown.shape[1::-1])).astype(float)
+    assert picture.width == 1600 and np.abs(shown - expected).mean() < 8
+    rest = np.asarray(picture)[:height, shown.shape[1] :]
+    assert 0.2 < (rest < 250).any(2).mean() < 0.8
 
 
 def test_the_five_views_differ_and_each_shows_somebody(folder):
