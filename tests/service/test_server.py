@@ -59,7 +59,8 @@ def test_37_a_lock_is_free_again_when_its_server_was_killed(tmp_path):
     server = Serving(tmp_path).start()
     assert is_locked(tmp_path)
     server.kill()
-    assert not is_locked(tmp_path) and connection_file(tmp_path).exists()
+    until(lambda: not is_locked(tmp_path))  # a worker that it was just starting has it until it is a program of its own
+    assert connection_file(tmp_path).exists()
     with serving(tmp_path) as second, second.connect() as client:
         client.call(Ping())
 
