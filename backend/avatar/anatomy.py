@@ -10,7 +10,7 @@ from scipy.ndimage import minimum_filter1d
 
 from backend.avatar.limbs import LIMB_NAMES, limb_of
 from backend.avatar.surface import Surface
-from backend.avatar.texels import Texels
+from backend.avatar.texels import Texels, eyes_closed
 from backend.body.geometry import vertex_normals
 from backend.body.model import BodyModel
 from backend.registration.rings import MOVED_BY_EXPRESSION
@@ -19,7 +19,7 @@ LIP_DEPTH = 0.018
 """Metres from the lips' foremost point back to where the lining begins; before that, inward skin is lip."""
 LID = 0.002
 """Metres that blinking moves skin that is eyelid."""
-LASHES = 0.0015
+LASH_LINE = 0.0015
 """Metres above the lower edge of a closed upper lid within which the lashes' roots darken it."""
 MOUTH_RADIUS = 0.055
 """Metres round the teeth in which inward-facing skin is the mouth's lining."""
@@ -58,11 +58,13 @@ def anatomy(model: BodyModel, surface: Surface, texels: Texels) -> Anatomy:
     part[(part == "skin") & near & inward & (position[:, 2] < lips - LIP_DEPTH)] = "cavity"
     moves = torch.linalg.norm(surface.expression_deltas, dim=2).numpy()  # [E, V]
     lid = texels.interpolate(moves[model.blinks].max(0, initial=0.0), surface.faces) > LID
-    closing = texels.interpolate(surface.expression_deltas[model.blinks].sum(0).numpy(), surface.faces)
+    closed = texels.interpolate(eyes_closed(model, surface), surface.faces)
     face = texels.interpolate(moves.max(0), surface.faces) > MOVED_BY_EXPRESSION
     normal = normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     limb = np.where(part == "hair", len(LIMB_NAMES), limb)
-    return Anatomy(position, normal, limb, part, face, lid, _lashes(position + closing, lid & (closing[:, 1] < -LID)))
+    return Anatomy(
+        position, normal, limb, part, face, lid, _lashes(closed, lid & (closed[:, 1] < position[:, 1] - LID))
+    )
 
 
 def _lashes(closed: np.ndarray, upper: np.ndarray) -> np.ndarray:
@@ -70,11 +72,11 @@ def _lashes(closed: np.ndarray, upper: np.ndarray) -> np.ndarray:
     lids = np.flatnonzero(upper)
     lash = np.zeros_like(upper)
     if len(lids):
-        column = np.floor(closed[lids, 0] / LASHES).astype(int)
+        column = np.floor(closed[lids, 0] / LASH_LINE).astype(int)
         column -= column.min()
         edge = np.full(column.max() + 1, np.inf)
         np.minimum.at(edge, column, closed[lids, 1])
-        lash[lids] = closed[lids, 1] < minimum_filter1d(edge, 3)[column] + LASHES
+        lash[lids] = closed[lids, 1] < minimum_filter1d(edge, 3)[column] + LASH_LINE
     return lash
 
 

@@ -26,3 +26,9 @@ def blended(
         weight = (cdist(query[start : start + AT_ONCE], places, "sqeuclidean") + BLUR**2) ** -1.5
         pieces.append(weight @ color / weight.sum(1, keepdims=True))
     return np.concatenate(pieces) if pieces else np.zeros((0, 3))
+
+
+def by_distance(apart: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Means [U, C] of the `values` [U, K, C] of K neighbours `apart` [U, K] metres, the near ones first."""
+    weight = 1.0 / (apart + 1e-3) ** 2
+    return (values * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)

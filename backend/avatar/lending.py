@@ -8,6 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from backend.avatar.anatomy import Anatomy
+from backend.avatar.blend import by_distance
 from backend.avatar.folds import depth, folds
 from backend.avatar.limbs import BONES, LIMB_NAMES, Bone, mirrored, twin
 from backend.avatar.pattern import Swatch, level_direction, usual_colors
@@ -237,8 +238,7 @@ def _copies(offer: Offer, position: np.ndarray, color: np.ndarray) -> tuple[np.n
 def _blend(tree: cKDTree, source: np.ndarray, offer: Offer, color: np.ndarray) -> np.ndarray:
     """Mean colour [U, 3] of the donors nearest to points `source` [U, 3]."""
     apart, chosen = tree.query(source @ offer.metric, k=BLEND)
-    weight = 1.0 / (apart + 1e-3) ** 2
-    return (color[offer.donors[chosen]] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
+    return by_distance(apart, color[offer.donors[chosen]])
 
 
 def _folded(query: np.ndarray, border: np.ndarray, bone: Bone) -> np.ndarray:

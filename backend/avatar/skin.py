@@ -8,8 +8,8 @@ from functools import partial
 import numpy as np
 from scipy.spatial import cKDTree
 
-from backend.avatar.blend import blended
-from backend.avatar.lending import Limb
+from backend.avatar.blend import blended, by_distance
+from backend.avatar.lending import BLEND, Limb
 from backend.avatar.limbs import mirrored
 from backend.avatar.recurring import near, skin_like
 from shared.skeleton import JOINT_INDEX
@@ -24,8 +24,6 @@ FEATHER = 0.03
 """Metres from its border over which what is next to unseen skin goes over into its tone."""
 DARK = 0.6
 """Of a face's usual light: what is darker at that border is a brow, a lash or a strand, and is not drawn out."""
-AROUND = 4
-"""Texels that together tell how far off the tone skin is somewhere."""
 
 Tone = Callable[[np.ndarray], np.ndarray]
 """Colours [P, 3] at points [P, 3] in metres."""
@@ -40,7 +38,7 @@ def fill_face(color: np.ndarray, limb: Limb, unseen: np.ndarray) -> np.ndarray:
     position, evidence = limb.anatomy.position, limb.evidence
     own = np.flatnonzero(limb.members & limb.lender)
     skin = own[~_features(limb, own)]
-    if len(skin) < AROUND:
+    if len(skin) < BLEND:
         return unseen
     tone = partial(blended, places=position[skin], color=color[skin])
     seen = limb.members & evidence.known & ~evidence.hair & ~evidence.hairline
@@ -83,15 +81,14 @@ def _off(
 ) -> np.ndarray:
     """By how much the donors next to each point differ from the tone, as factors [U, 3]; 1 far beyond `reach`."""
     factor = np.ones_like(points)
-    if len(donors) < AROUND:
+    if len(donors) < BLEND:
         return factor
-    apart, nearest = cKDTree(position[donors]).query(points, k=AROUND)
+    apart, nearest = cKDTree(position[donors]).query(points, k=BLEND)
     close = np.flatnonzero(apart[:, 0] < 2 * reach)
     used, back = np.unique(nearest[close], return_inverse=True)
     there = donors[used]
     off = np.log(np.maximum(color[there], 0.01) / np.maximum(tone(position[there]), 0.01))
-    weight = (apart[close] + 1e-3) ** -2.0
-    met = (off[back.reshape(weight.shape)] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
+    met = by_distance(apart[close], off[back.reshape(nearest[close].shape)])
     factor[close] = np.exp(met * np.exp(-((apart[close, :1] / reach) ** 2)))
     return factor
 

@@ -70,7 +70,7 @@ def sample_texels(model: BodyModel, surface: Surface, resolution: int, seen: See
 
     Triangles that the photo resolves more finely than the map does are sampled by its pixels instead.
     """
-    closed = _eyes_closed(model, surface)
+    closed = eyes_closed(model, surface)
     lids = (np.abs(closed - surface.vertices.numpy()).max(1) > LID_MOVES)[surface.faces].any(1)
     lids[: surface.num_body_faces] &= ~np.isin(model.part, EYES)
     fine = np.flatnonzero(lids | np.pad(np.isin(model.part, EYES), (0, len(lids) - surface.num_body_faces)))
@@ -95,7 +95,7 @@ def _by_pixels(surface: Surface, spacing: np.ndarray, seen: SeenFaces) -> Texels
     return _even_samples(surface.vertices.numpy(), surface.faces, faces, apart)
 
 
-def _eyes_closed(model: BodyModel, surface: Surface) -> np.ndarray:
+def eyes_closed(model: BodyModel, surface: Surface) -> np.ndarray:
     """The rest surface [V+H, 3] with both lids down: an open lid is folded away, and would be stretched to holes."""
     return (surface.vertices + surface.expression_deltas[model.blinks].sum(0)).numpy()
 
